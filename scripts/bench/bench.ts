@@ -1,0 +1,117 @@
+/** What the rows are given: the servers, the generated data, a place for temporary files. */
+import { access, chmod, mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Closer } from '../../src/lib/closer.js'
+import { cachedRepository, cachedWithBitmaps } from './generate/cache.js'
+import type { RepositorySize } from './generate/repository.js'
+import { Git } from './lib/git.js'
+import { apacheSide, type GitSide, httpBackendSides, hubSide, type Source } from './lib/sides.js'
+import type { Options } from './options.js'
+import { startApache } from './servers/apache.js'
+import { Hub } from './servers/hub.js'
+import { LFS_PEERS, type LfsPeer, startLfsPeer } from './servers/lfs-peers.js'
+import { type Nginx, startNginx } from './servers/nginx.js'
+
+const root = join(import.meta.dirname, '../..')
+const HUB_MAIN = join(root, 'dist/main.js')
+const CACHE = join(root, '.cache/bench')
+const PEERS = join(root, '.cache/peers')
+
+export class Bench {
+  readonly options: Options
+  readonly dir: string
+  readonly git: Git
+  readonly nginx: Nginx
+  readonly hub: Hub | undefined
+  readonly sides: readonly GitSide[]
+  readonly #seeded = new Map<string, Promise<void>>()
+  readonly #lfsPeers = new Map<string, Promise<LfsPeer | undefined>>()
+  readonly #closer: Closer
+
+  private constructor(
+    closer: Closer,
+    made: Pick<Bench, 'options' | 'dir' | 'git' | 'nginx' | 'hub' | 'sides'>,
+  ) {
+    this.#closer = closer
+    this.options = made.options
+    this.dir = made.dir
+    this.git = made.git
+    this.nginx = made.nginx
+    this.hub = made.hub
+    this.sides = made.sides
+  }
+
+  static async open(options: Options, closer: Closer): Promise<Bench> {
+    const dir = await mkdtemp(join(options.tmp ?? tmpdir(), 'packhorse-bench-'))
+    closer.add(dir, (it) => rm(it, { recursive: true, force: true, maxRetries: 3 }))
+    await chmod(dir, 0o711) // Apache's account has to get through to its repositories
+    const git = await Git.open(dir)
+    const httpBackend = join((await git.run(['--exec-path'])).stdout.trim(), 'git-http-backend')
+    const nginx = closer.add(await startNginx(join(dir, 'nginx'), httpBackend), (it) => it.stop())
+    const apache = await startApache(join(dir, 'apache'), httpBackend)
+    if (apache) closer.add(apache, (it) => it.stop())
+    const hub = options.peersOnly ? undefined : await startHub(options, join(dir, 'hub'))
+    if (hub) closer.add(hub, (it) => it.stop())
+    const sides = [
+      ...(hub ? [hubSide(hub, git)] : []),
+      ...httpBackendSides(nginx, git),
+      ...(apache ? [apacheSide(apache, git)] : []),
+    ]
+    return new Bench(closer, { options, dir, git, nginx, hub, sides })
+  }
+
+  get runs(): number {
+    return this.options.runs
+  }
+
+  get full(): boolean {
+    return this.options.scale === 'full'
+  }
+
+  /** A new directory below the bench's own; the row removes it when it is large. */
+  async folder(name: string): Promise<string> {
+    await mkdir(join(this.dir, 'work'), { recursive: true })
+    return mkdtemp(join(this.dir, 'work', `${name}-`))
+  }
+
+  async source(size: RepositorySize = this.options.repository): Promise<Source> {
+    const plain = await cachedRepository(this.git, CACHE, size)
+    return { plain, withBitmaps: await cachedWithBitmaps(this.git, CACHE, size) }
+  }
+
+  /** Makes sure that a side holds the repository; the first row that needs it pays outside its clock. */
+  async seeded(side: GitSide, repository: string, size?: RepositorySize): Promise<void> {
+    const key = `${side.name} ${repository}`
+    const seeding =
+      this.#seeded.get(key) ?? this.source(size).then((source) => side.seed(repository, source))
+    this.#seeded.set(key, seeding)
+    await seeding
+  }
+
+  /** One of the LFS servers of peers.sh, started when first asked for. */
+  lfsPeer(name: string): Promise<LfsPeer | undefined> {
+    const found = this.#lfsPeers.get(name)
+    if (found) return found
+    const starting = startLfsPeer(name, PEERS, this.dir).then((peer) =>
+      peer ? this.#closer.add(peer, (it) => it.stop()) : undefined,
+    )
+    this.#lfsPeers.set(name, starting)
+    return starting
+  }
+
+  get lfsPeerNames(): readonly string[] {
+    return LFS_PEERS
+  }
+}
+
+async function startHub(options: Options, data: string): Promise<Hub> {
+  const built = await access(HUB_MAIN).then(
+    () => true,
+    () => false,
+  )
+  if (!built)
+    throw new Error('dist/main.js is missing: run npm run build first, or use --peers-only')
+  await mkdir(data, { recursive: true })
+  return Hub.start(HUB_MAIN, data, options.hubArgs)
+}

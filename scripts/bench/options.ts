@@ -1,0 +1,100 @@
+import { parseArgs } from 'node:util'
+import { type RepositorySize, sizes } from './generate/repository.js'
+
+export interface Options {
+  readonly scale: 'small' | 'full'
+  readonly runs: number
+  readonly only: readonly string[]
+  readonly peersOnly: boolean
+  readonly json: string | undefined
+  readonly tmp: string | undefined
+  readonly hubArgs: readonly string[]
+  readonly fsck: boolean
+  readonly list: boolean
+  readonly repositories: number
+  readonly repository: RepositorySize
+  readonly grow: { readonly what: GrowthAxis; readonly factors: readonly number[] } | undefined
+}
+
+export const growthAxes = ['commits', 'files', 'refs'] as const
+export type GrowthAxis = (typeof growthAxes)[number]
+
+export const HELP = `npm run bench -- [options]
+
+  --scale small|full   10 MB / 11,000 objects / 100 refs, or 300 MB / 420,000 / 1,000 (default full)
+  --runs N             samples per side and row, the median counts (default 5)
+  --only ROW,ROW       these rows, or all whose name starts so (see --list)
+  --list               names the rows and ends
+  --peers-only         without the hub: proves the rig
+  --json FILE          also writes the figures there
+  --commits N --files N --refs N --blob-bytes N    another size of the generated repository
+  --repositories N     repositories for the list row (default 100 small, 10000 full)
+  --grow AXIS=1,10,100 repeats the rows with that many times the commits, files or refs
+  --hub-args "..."     more arguments for serve, for example "--workers 2"
+  --tmp DIR            temporary files (default: the system's); the full scale needs 40 GB there
+  --no-fsck            leaves out git fsck of the hub's repositories at the end
+`
+
+export function readOptions(argv: readonly string[]): Options | 'help' {
+  const { values } = parseArgs({
+    args: [...argv],
+    allowNegative: true,
+    options: {
+      help: { type: 'boolean', short: 'h' },
+      scale: { type: 'string', default: 'full' },
+      runs: { type: 'string', default: '5' },
+      only: { type: 'string', default: '' },
+      list: { type: 'boolean', default: false },
+      'peers-only': { type: 'boolean', default: false },
+      json: { type: 'string' },
+      tmp: { type: 'string' },
+      commits: { type: 'string' },
+      files: { type: 'string' },
+      refs: { type: 'string' },
+      'blob-bytes': { type: 'string' },
+      repositories: { type: 'string' },
+      grow: { type: 'string' },
+      'hub-args': { type: 'string', default: '' },
+      fsck: { type: 'boolean', default: true },
+    },
+  })
+  if (values.help) return 'help'
+  const scale = values.scale
+  if (scale !== 'small' && scale !== 'full') throw new Error(`--scale ${scale}: small or full`)
+  const base = sizes[scale]
+  return {
+    scale,
+    runs: count('--runs', values.runs, 5),
+    only: values.only.split(',').filter(Boolean),
+    peersOnly: values['peers-only'],
+    json: values.json,
+    tmp: values.tmp,
+    hubArgs: values['hub-args'].split(' ').filter(Boolean),
+    fsck: values.fsck,
+    list: values.list,
+    repositories: count('--repositories', values.repositories, scale === 'full' ? 10_000 : 100),
+    repository: {
+      ...base,
+      commits: count('--commits', values.commits, base.commits),
+      files: count('--files', values.files, base.files),
+      refs: count('--refs', values.refs, base.refs),
+      blobBytes: count('--blob-bytes', values['blob-bytes'], base.blobBytes),
+    },
+    grow: values.grow === undefined ? undefined : readGrowth(values.grow),
+  }
+}
+
+function count(flag: string, value: string | undefined, otherwise: number): number {
+  if (value === undefined) return otherwise
+  const number = Number(value)
+  if (!Number.isInteger(number) || number < 1)
+    throw new Error(`${flag} ${value}: a whole number from 1`)
+  return number
+}
+
+function readGrowth(value: string): Options['grow'] {
+  const [axis, list = '1,10,100'] = value.split('=')
+  const what = growthAxes.find((name) => name === axis)
+  if (!what) throw new Error(`--grow ${value}: one of ${growthAxes.join(', ')}`)
+  return { what, factors: list.split(',').map((factor) => count('--grow', factor, 1)) }
+}

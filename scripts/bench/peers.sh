@@ -1,0 +1,90 @@
+#!/bin/sh
+# Installs the peers of the bench, each with its ordinary package client and a pinned version.
+#
+#   sh scripts/bench/peers.sh [nginx|apache|giftless|rudolfs|soft-serve ...]      (default: all of them)
+#
+# nginx, fcgiwrap and Apache come from apt, which needs root; the rest goes into .cache/peers. A peer that does not
+# install is named with its reason, and the bench then skips its columns: only nginx and fcgiwrap are necessary.
+set -u
+
+giftless_version=0.6.2
+gunicorn_version=23.0.0
+rudolfs_version=0.3.8
+soft_serve_version=v0.12.2
+limit_seconds=${PEER_INSTALL_SECONDS:-900}
+
+home=$(cd "$(dirname "$0")/../.." && pwd)/.cache/peers
+mkdir -p "$home"
+failed=''
+
+missed() {
+  echo "peers: $1 skipped: $2" >&2
+  failed="$failed $1"
+}
+
+has() { command -v "$1" >/dev/null 2>&1; }
+
+# Prints the last lines of the log only when the command fails.
+quietly() {
+  log="$home/$1.log"
+  shift
+  timeout "$limit_seconds" nice "$@" >"$log" 2>&1 || { tail -n 5 "$log" >&2; return 1; }
+}
+
+apt_packages() {
+  [ "$(id -u)" = 0 ] && has apt-get || { echo "peers: as root: apt-get install $*" >&2; return 1; }
+  quietly apt env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@" ||
+    { apt-get update -qq && quietly apt env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"; }
+}
+
+install_nginx() {
+  PATH="$PATH:/usr/sbin"
+  if has nginx && has fcgiwrap; then return; fi
+  # The bench starts its own processes: a service on port 80 is neither wanted nor needed.
+  apt_packages nginx-light fcgiwrap || missed nginx 'nginx and fcgiwrap are not installed'
+  if has systemctl; then systemctl disable --now nginx fcgiwrap.service fcgiwrap.socket >/dev/null 2>&1; fi
+}
+
+install_apache() {
+  PATH="$PATH:/usr/sbin"
+  if has apache2; then return; fi
+  apt_packages apache2-bin || missed apache 'apache2 is not installed'
+}
+
+install_giftless() {
+  [ -x "$home/giftless/bin/gunicorn" ] && return
+  has python3 || { missed giftless 'python3 is not installed'; return; }
+  { quietly giftless python3 -m venv "$home/giftless" &&
+    quietly giftless "$home/giftless/bin/pip" install "giftless==$giftless_version" "gunicorn==$gunicorn_version"; } ||
+    { rm -rf "$home/giftless"; missed giftless 'pip could not install it'; }
+}
+
+install_rudolfs() {
+  [ -x "$home/rudolfs/bin/rudolfs" ] && return
+  has cargo || { missed rudolfs 'cargo is not installed'; return; }
+  quietly rudolfs cargo install rudolfs --version "$rudolfs_version" --locked --root "$home/rudolfs" ||
+    missed rudolfs 'cargo could not build it'
+}
+
+install_soft_serve() {
+  [ -x "$home/soft-serve/bin/soft" ] && return
+  has go || { missed soft-serve 'go is not installed'; return; }
+  quietly soft-serve env "GOBIN=$home/soft-serve/bin" \
+    go install "github.com/charmbracelet/soft-serve/cmd/soft@$soft_serve_version" ||
+    missed soft-serve 'go could not install it'
+}
+
+[ $# -gt 0 ] || set -- nginx apache giftless soft-serve rudolfs
+for peer in "$@"; do
+  case $peer in
+    nginx) install_nginx ;;
+    apache) install_apache ;;
+    giftless) install_giftless ;;
+    rudolfs) install_rudolfs ;;
+    soft-serve) install_soft_serve ;;
+    *) missed "$peer" 'unknown peer' ;;
+  esac
+done
+
+echo "peers: done${failed:+; missing:$failed}"
+case " $failed " in *" nginx "*) exit 1 ;; esac

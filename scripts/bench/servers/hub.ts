@@ -1,0 +1,98 @@
+import { join } from 'node:path'
+import { askOnce, expectOk } from '../lib/connection.js'
+import { cpuTicks, MemorySampler } from '../lib/memory.js'
+import { run, Service } from '../lib/process.js'
+
+export const HUB_USER = 'bench'
+
+/** The hub as an operator starts it; the bench knows nothing of its insides. */
+export class Hub {
+  readonly url: string
+  readonly data: string
+  readonly token: string
+  readonly service: Service
+  readonly memory: MemorySampler
+
+  private constructor(url: string, data: string, token: string, service: Service) {
+    this.url = url
+    this.data = data
+    this.token = token
+    this.service = service
+    this.memory = new MemorySampler(service.pid)
+  }
+
+  static async start(main: string, data: string, extra: readonly string[]): Promise<Hub> {
+    const env = hubEnv(data)
+    const admin = async (...args: string[]) =>
+      (await run(process.execPath, [main, ...args, '--data', data], { env })).stdout.trim()
+    await admin('user', 'create', HUB_USER, '--password', 'bench-of-the-hub')
+    const token = await admin('token', 'create', HUB_USER, '--role', 'write')
+    const args = ['serve', '--host', '127.0.0.1', '--port', '0', '--data', data, ...extra]
+    const service = new Service('hub', process.execPath, [main, ...args], { env })
+    const url = await service.ready(async (output) => /listening on (http\S+)/.exec(output)?.[1])
+    return new Hub(url.replace(/\/$/, ''), data, token, service)
+  }
+
+  id(name: string): string {
+    return `${HUB_USER}/${name}`
+  }
+
+  get bearer(): Record<string, string> {
+    return { Authorization: `Bearer ${this.token}` }
+  }
+
+  get basic(): Record<string, string> {
+    const pair = Buffer.from(`${HUB_USER}:${this.token}`).toString('base64')
+    return { Authorization: `Basic ${pair}` }
+  }
+
+  /** With the token inside, as a CI job has it. */
+  withToken(url: string): string {
+    return url.replace('://', `://${HUB_USER}:${this.token}@`)
+  }
+
+  async post(path: string, body: unknown): Promise<string> {
+    const ask = {
+      method: 'POST',
+      path,
+      headers: { ...this.bearer, 'Content-Type': 'application/json' },
+      body: Buffer.from(JSON.stringify(body)),
+      keep: true,
+    }
+    return expectOk(await askOnce(this.url, ask), ask).body.toString()
+  }
+
+  async createRepository(name: string): Promise<void> {
+    await this.post('/api/repos/create', { type: 'model', name, auto_init: false })
+  }
+
+  /** Waits until background work (repacking after a push) has calmed down, so that no row pays for the one before. */
+  async settle(timeoutMs = 60_000): Promise<void> {
+    const deadline = performance.now() + timeoutMs
+    let before = cpuTicks(this.service.pid)
+    for (let quiet = 0; quiet < 3 && performance.now() < deadline; ) {
+      await new Promise((resolve) => setTimeout(resolve, 300))
+      const now = cpuTicks(this.service.pid)
+      quiet = now - before <= 2 ? quiet + 1 : 0
+      before = now
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.memory.stop()
+    await this.service.stop()
+  }
+}
+
+/** PACKHORSE_* is passed on, so that the same rows run against S3 or with other settings. */
+function hubEnv(data: string): NodeJS.ProcessEnv {
+  const own = Object.entries(process.env).filter(([name]) => name.startsWith('PACKHORSE_'))
+  return {
+    PATH: process.env.PATH,
+    HOME: join(data, '..'),
+    LC_ALL: 'C',
+    NODE_ENV: 'production',
+    PACKHORSE_LOG_LEVEL: 'warn',
+    ...Object.fromEntries(own),
+  }
+}

@@ -1,0 +1,108 @@
+import { access, mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { freePort, whenAnswering } from '../lib/free-port.js'
+import { Service } from '../lib/process.js'
+
+export interface LfsPeer {
+  readonly name: string
+  /** Where git-lfs finds it, for the repository bench/NAME. */
+  lfsUrl(name: string): string
+  stop(): Promise<void>
+}
+
+type Starter = (installed: string, dir: string) => Promise<LfsPeer>
+
+const started = (service: Service, name: string, url: string): LfsPeer => ({
+  name,
+  lfsUrl: (repository) => `${url}/${repository}`,
+  stop: () => service.stop(),
+})
+
+async function up(service: Service, url: string): Promise<void> {
+  try {
+    await service.ready(() => whenAnswering(`${url}/`))
+  } catch (error) {
+    await service.stop()
+    throw error
+  }
+}
+
+const rudolfs: Starter = async (installed, dir) => {
+  const port = await freePort()
+  const args = [
+    '--host',
+    `127.0.0.1:${port}`,
+    '--log-level',
+    'error',
+    'local',
+    '--path',
+    join(dir, 'rudolfs'),
+  ]
+  const service = new Service('rudolfs', join(installed, 'bin/rudolfs'), args)
+  const url = `http://127.0.0.1:${port}`
+  await up(service, url)
+  return started(service, 'rudolfs', `${url}/api/bench`)
+}
+
+const giftless: Starter = async (installed, dir) => {
+  const port = await freePort()
+  const url = `http://127.0.0.1:${port}`
+  const home = join(dir, 'giftless')
+  await mkdir(home, { recursive: true })
+  const conf = join(home, 'giftless.yaml')
+  await writeFile(
+    conf,
+    `AUTH_PROVIDERS:
+  - giftless.auth.allow_anon:read_write
+TRANSFER_ADAPTERS:
+  basic:
+    factory: giftless.transfer.basic_streaming:factory
+    options:
+      storage_class: giftless.storage.local_storage:LocalStorage
+      storage_options:
+        path: ${home}/objects
+`,
+  )
+  // Two workers: as many as the bench's machine has cores, giftless being a plain WSGI application.
+  const args = [
+    '-w',
+    '2',
+    '--threads',
+    '4',
+    '-b',
+    `127.0.0.1:${port}`,
+    '--timeout',
+    '300',
+    'giftless.wsgi_entrypoint:app',
+  ]
+  const env = { PATH: process.env.PATH, HOME: home, GIFTLESS_CONFIG_FILE: conf }
+  const service = new Service('giftless', join(installed, 'bin/gunicorn'), args, { env, cwd: home })
+  await up(service, url)
+  return started(service, 'giftless', `${url}/bench`)
+}
+
+const starters: Record<string, { file: string; start: Starter }> = {
+  rudolfs: { file: 'bin/rudolfs', start: rudolfs },
+  giftless: { file: 'bin/gunicorn', start: giftless },
+}
+
+export const LFS_PEERS = Object.keys(starters)
+
+/** Undefined when it was not installed by peers.sh. */
+export async function startLfsPeer(
+  name: string,
+  peers: string,
+  dir: string,
+): Promise<LfsPeer | undefined> {
+  const starter = starters[name]
+  const installed = join(peers, name)
+  if (
+    !starter ||
+    !(await access(join(installed, starter.file)).then(
+      () => true,
+      () => false,
+    ))
+  )
+    return undefined
+  return starter.start(installed, dir)
+}
