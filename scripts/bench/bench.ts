@@ -1,11 +1,13 @@
 /** What the rows are given: the servers, the generated data, a place for temporary files. */
-import { access, chmod, mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import type { Closer } from '../../src/lib/closer.js'
 import { cachedRepository, cachedWithBitmaps } from './generate/cache.js'
 import type { RepositorySize } from './generate/repository.js'
+import { exists } from './lib/exists.js'
 import { Git } from './lib/git.js'
+import type { Missing } from './lib/row.js'
 import { apacheSide, type GitSide, httpBackendSides, hubSide, type Source } from './lib/sides.js'
 import type { Options } from './options.js'
 import { startApache } from './servers/apache.js'
@@ -14,7 +16,6 @@ import { LFS_PEERS, type LfsPeer, startLfsPeer } from './servers/lfs-peers.js'
 import { type Nginx, startNginx } from './servers/nginx.js'
 
 const root = join(import.meta.dirname, '../..')
-const HUB_MAIN = join(root, 'dist/main.js')
 const CACHE = join(root, '.cache/bench')
 const PEERS = join(root, '.cache/peers')
 
@@ -26,7 +27,7 @@ export class Bench {
   readonly hub: Hub | undefined
   readonly sides: readonly GitSide[]
   readonly #seeded = new Map<string, Promise<void>>()
-  readonly #lfsPeers = new Map<string, Promise<LfsPeer | undefined>>()
+  readonly #lfsPeers = new Map<string, Promise<LfsPeer | Missing>>()
   readonly #closer: Closer
 
   private constructor(
@@ -90,11 +91,15 @@ export class Bench {
   }
 
   /** One of the LFS servers of peers.sh, started when first asked for. */
-  lfsPeer(name: string): Promise<LfsPeer | undefined> {
+  lfsPeer(name: string): Promise<LfsPeer | Missing> {
     const found = this.#lfsPeers.get(name)
     if (found) return found
-    const starting = startLfsPeer(name, PEERS, this.dir).then((peer) =>
-      peer ? this.#closer.add(peer, (it) => it.stop()) : undefined,
+    const starting = startLfsPeer(name, PEERS, this.dir).then(
+      (peer) =>
+        peer
+          ? this.#closer.add(peer, (it) => it.stop())
+          : { missing: 'skipped: not installed (peers.sh)' },
+      (error: Error) => ({ missing: `skipped: ${error.message.split('\n')[0]}` }),
     )
     this.#lfsPeers.set(name, starting)
     return starting
@@ -106,12 +111,10 @@ export class Bench {
 }
 
 async function startHub(options: Options, data: string): Promise<Hub> {
-  const built = await access(HUB_MAIN).then(
-    () => true,
-    () => false,
-  )
-  if (!built)
-    throw new Error('dist/main.js is missing: run npm run build first, or use --peers-only')
+  const main = options.hub ? resolve(options.hub) : join(root, 'dist/main.js')
+  if (!(await exists(main))) {
+    throw new Error(`${main} is missing: run npm run build first, or use --peers-only`)
+  }
   await mkdir(data, { recursive: true })
-  return Hub.start(HUB_MAIN, data, options.hubArgs)
+  return Hub.start(main, data, options.hubArgs)
 }

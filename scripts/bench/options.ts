@@ -8,6 +8,7 @@ export interface Options {
   readonly peersOnly: boolean
   readonly json: string | undefined
   readonly tmp: string | undefined
+  readonly hub: string | undefined
   readonly hubArgs: readonly string[]
   readonly fsck: boolean
   readonly list: boolean
@@ -30,6 +31,7 @@ export const HELP = `npm run bench -- [options]
   --commits N --files N --refs N --blob-bytes N    another size of the generated repository
   --repositories N     repositories for the list row (default 100 small, 10000 full)
   --grow AXIS=1,10,100 repeats the rows with that many times the commits, files or refs
+  --hub FILE           another build's main.js (default dist/main.js)
   --hub-args "..."     more arguments for serve, for example "--workers 2"
   --tmp DIR            temporary files (default: the system's); the full scale needs 40 GB there
   --no-fsck            leaves out git fsck of the hub's repositories at the end
@@ -54,6 +56,7 @@ export function readOptions(argv: readonly string[]): Options | 'help' {
       'blob-bytes': { type: 'string' },
       repositories: { type: 'string' },
       grow: { type: 'string' },
+      hub: { type: 'string' },
       'hub-args': { type: 'string', default: '' },
       fsck: { type: 'boolean', default: true },
     },
@@ -69,6 +72,7 @@ export function readOptions(argv: readonly string[]): Options | 'help' {
     peersOnly: values['peers-only'],
     json: values.json,
     tmp: values.tmp,
+    hub: values.hub,
     hubArgs: values['hub-args'].split(' ').filter(Boolean),
     fsck: values.fsck,
     list: values.list,

@@ -9,6 +9,10 @@ set -u
 
 giftless_version=0.6.2
 gunicorn_version=23.0.0
+# Its package names no dependencies: these are the ones of its own requirements file that local storage needs.
+giftless_needs='flask==2.3.3 flask-classful==0.16.0 flask-marshmallow==0.15.0 marshmallow==3.21.1 webargs==8.4.0
+  werkzeug==3.0.3 figcan==0.0.4 pyjwt==2.8.0 pyyaml==6.0.1 python-dotenv==1.0.1 cachetools==5.3.3 cryptography==43.0.1
+  requests==2.31.0 importlib-metadata==7.0.2 typing-extensions==4.10.0 python-dateutil==2.9.0.post0'
 rudolfs_version=0.3.8
 soft_serve_version=v0.12.2
 limit_seconds=${PEER_INSTALL_SECONDS:-900}
@@ -55,7 +59,8 @@ install_giftless() {
   [ -x "$home/giftless/bin/gunicorn" ] && return
   has python3 || { missed giftless 'python3 is not installed'; return; }
   { quietly giftless python3 -m venv "$home/giftless" &&
-    quietly giftless "$home/giftless/bin/pip" install "giftless==$giftless_version" "gunicorn==$gunicorn_version"; } ||
+    quietly giftless "$home/giftless/bin/pip" install "giftless==$giftless_version" "gunicorn==$gunicorn_version" \
+      $giftless_needs; } ||
     { rm -rf "$home/giftless"; missed giftless 'pip could not install it'; }
 }
 

@@ -1,9 +1,10 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { access, mkdir, mkdtemp, readdir, rename, rm, stat } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import { exists } from '../lib/exists.js'
 import type { Git } from '../lib/git.js'
 import { fastImportStream, type RepositorySize } from './repository.js'
 
@@ -44,13 +45,7 @@ export async function cachedWithBitmaps(
 }
 
 async function madeOnce(path: string, make: (dir: string) => Promise<void>): Promise<string> {
-  if (
-    await access(path).then(
-      () => true,
-      () => false,
-    )
-  )
-    return path
+  if (await exists(path)) return path
   const parent = join(path, '..')
   await mkdir(parent, { recursive: true })
   const making = await mkdtemp(join(parent, 'making-'))

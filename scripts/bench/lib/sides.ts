@@ -17,6 +17,8 @@ export interface GitSide {
   readonly headers: Readonly<Record<string, string>>
   /** Puts a copy of a generated repository there. */
   seed(repository: string, source: Source): Promise<void>
+  /** Makes an empty repository to push to. */
+  create(repository: string): Promise<void>
 }
 
 export interface Source {
@@ -33,6 +35,7 @@ export function hubSide(hub: Hub, git: Git): GitSide {
     path,
     remote,
     headers: hub.basic,
+    create: (repository) => hub.createRepository(repository),
     async seed(repository, source) {
       await hub.createRepository(repository)
       const refs = ['refs/heads/*:refs/heads/*', 'refs/tags/*:refs/tags/*']
@@ -48,12 +51,18 @@ interface Backend {
 }
 
 function backendSide(
+  git: Git,
   name: string,
   { url, gitRoot }: Backend,
-  seed: (dir: string, source: Source) => Promise<void>,
+  fill: (dir: string, source: Source) => Promise<void>,
+  handOver: (dir: string) => Promise<unknown> = async () => {},
 ): GitSide {
   const folder = name.replace(/\W+/g, '-')
   const path = (repository: string) => `/git/${folder}/${repository}.git`
+  const dirOf = async (repository: string) => {
+    await mkdir(join(gitRoot, folder), { recursive: true })
+    return join(gitRoot, folder, `${repository}.git`)
+  }
   return {
     name,
     origin: url,
@@ -61,16 +70,27 @@ function backendSide(
     remote: (repository) => url + path(repository),
     headers: {},
     async seed(repository, source) {
-      await mkdir(join(gitRoot, folder), { recursive: true })
-      await seed(join(gitRoot, folder, `${repository}.git`), source)
+      const dir = await dirOf(repository)
+      await fill(dir, source)
+      await allowPush(git, dir)
+      await handOver(dir)
+    },
+    async create(repository) {
+      const dir = await dirOf(repository)
+      await git.run(['init', '-q', '--bare', dir])
+      await allowPush(git, dir)
+      await handOver(dir)
     },
   }
 }
 
-/** Hooks are what a bare `git init` leaves: none that run. */
 async function copyTo(git: Git, dir: string, from: string, links: boolean): Promise<void> {
   const local = links ? '--local' : '--no-hardlinks'
   await git.run(['clone', '-q', '--mirror', local, from, dir])
+}
+
+/** Hooks are what a bare `git init` leaves: none that run. */
+async function allowPush(git: Git, dir: string): Promise<void> {
   await git.run(['config', 'http.receivepack', 'true'], { cwd: dir })
   // A plain server that repacks itself in the middle of a row would only be slower.
   await git.run(['config', 'receive.autogc', 'false'], { cwd: dir })
@@ -78,17 +98,18 @@ async function copyTo(git: Git, dir: string, from: string, links: boolean): Prom
 
 export function httpBackendSides(nginx: Nginx, git: Git): GitSide[] {
   return [
-    backendSide('http-backend', nginx, (dir, source) => copyTo(git, dir, source.plain, true)),
-    backendSide('http-backend+bitmaps', nginx, (dir, source) =>
-      copyTo(git, dir, source.withBitmaps, true),
+    backendSide(git, 'http-backend', nginx, (dir, { plain }) => copyTo(git, dir, plain, true)),
+    backendSide(git, 'http-backend+bitmaps', nginx, (dir, { withBitmaps }) =>
+      copyTo(git, dir, withBitmaps, true),
     ),
   ]
 }
 
 export function apacheSide(apache: Apache, git: Git): GitSide {
-  return backendSide('apache', apache, async (dir, source) => {
-    await copyTo(git, dir, source.plain, false)
-    // Apache's account has to own what git serves and writes there.
+  // Apache's account has to own what git serves and writes there.
+  const handOver = async (dir: string) => {
     if (process.getuid?.() === 0) await run('chown', ['-R', 'www-data:www-data', dir])
-  })
+  }
+  const fill = (dir: string, { plain }: Source) => copyTo(git, dir, plain, false)
+  return backendSide(git, 'apache', apache, fill, handOver)
 }

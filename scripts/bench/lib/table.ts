@@ -36,7 +36,7 @@ export const tableHead = [
 /** One line for each side; the hub's first, then the peers with how many times better the hub is. */
 export function tableLines(result: RowResult): string[][] {
   if (result.failure !== undefined)
-    return [[result.name, 'failed', '', result.failure.split('\n')[0] ?? '']]
+    return [[result.name, 'failed', '', '', '', '', '', '', result.failure.split('\n')[0] ?? '']]
   const names = Object.keys(result.sides).sort((a, b) => Number(b === 'hub') - Number(a === 'hub'))
   if (names.length === 0) return [[result.name, 'nothing to measure here', '']]
   return names.map((name, index) => [
@@ -49,7 +49,8 @@ export function tableLines(result: RowResult): string[][] {
 }
 
 function cells(side: SideResult): string[] {
-  if (side.median === undefined) return [side.missing ?? '', '', '']
+  // The reason stands in the last column, where it does not widen the figures.
+  if (side.median === undefined) return ['-', '', '', '', '', side.missing ?? '']
   const samples = side.samples ?? []
   return [figure(side.median), figure(Math.min(...samples)), figure(Math.max(...samples))]
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { cp, mkdir, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdir, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Bench } from '../bench.js'
 import { Random } from '../generate/random.js'
@@ -19,7 +19,7 @@ async function endpoints(bench: Bench): Promise<Record<string, string | Missing>
   }
   for (const name of bench.lfsPeerNames) {
     const peer = await bench.lfsPeer(name)
-    found[name] = peer?.lfsUrl(REPOSITORY) ?? { missing: 'skipped: not installed (peers.sh)' }
+    found[name] = 'missing' in peer ? peer : peer.lfsUrl(REPOSITORY)
   }
   return found
 }
@@ -93,6 +93,8 @@ async function pull(bench: Bench): Promise<Figures> {
         const dir = await bench.folder('lfs-pulled')
         await cp(prepared, dir, { recursive: true })
         const took = await lfs(bench, dir, url, 'pull')
+        const { size } = await stat(join(dir, 'd0/0.bin'))
+        if (size !== OBJECT_BYTES) throw new Error(`${name}: git lfs pull left a pointer behind`)
         await rm(dir, { recursive: true })
         return took
       }

@@ -1,5 +1,6 @@
-import { access, mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { exists } from '../lib/exists.js'
 import { freePort, whenAnswering } from '../lib/free-port.js'
 import { Service } from '../lib/process.js'
 
@@ -13,13 +14,7 @@ export interface Apache {
 
 /** Apache + mod_cgid + git http-backend, the set-up of git's own manual page. */
 export async function startApache(dir: string, httpBackend: string): Promise<Apache | undefined> {
-  if (
-    !(await access(`${MODULES}/mod_cgid.so`).then(
-      () => true,
-      () => false,
-    ))
-  )
-    return undefined
+  if (!(await exists(`${MODULES}/mod_cgid.so`))) return undefined
   const gitRoot = join(dir, 'git')
   await mkdir(gitRoot, { recursive: true })
   const port = await freePort()

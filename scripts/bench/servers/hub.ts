@@ -70,10 +70,10 @@ export class Hub {
   async settle(timeoutMs = 60_000): Promise<void> {
     const deadline = performance.now() + timeoutMs
     let before = cpuTicks(this.service.pid)
-    for (let quiet = 0; quiet < 3 && performance.now() < deadline; ) {
-      await new Promise((resolve) => setTimeout(resolve, 300))
+    for (let quiet = 0; quiet < 2 && performance.now() < deadline; ) {
+      await new Promise((resolve) => setTimeout(resolve, 200))
       const now = cpuTicks(this.service.pid)
-      quiet = now - before <= 2 ? quiet + 1 : 0
+      quiet = now - before <= 1 ? quiet + 1 : 0
       before = now
     }
   }

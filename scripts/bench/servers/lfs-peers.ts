@@ -1,5 +1,6 @@
-import { access, mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { exists } from '../lib/exists.js'
 import { freePort, whenAnswering } from '../lib/free-port.js'
 import { Service } from '../lib/process.js'
 
@@ -96,13 +97,6 @@ export async function startLfsPeer(
 ): Promise<LfsPeer | undefined> {
   const starter = starters[name]
   const installed = join(peers, name)
-  if (
-    !starter ||
-    !(await access(join(installed, starter.file)).then(
-      () => true,
-      () => false,
-    ))
-  )
-    return undefined
+  if (!starter || !(await exists(join(installed, starter.file)))) return undefined
   return starter.start(installed, dir)
 }
