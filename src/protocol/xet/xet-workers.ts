@@ -1,0 +1,104 @@
+/**
+ * The two long computations of Xet off the event loop: validating an upload and chunking a file. Bytes are handed
+ * over in batches, and the next batch is read when the worker is done with the last: memory stays bounded and the
+ * sender feels the pace.
+ */
+import { WorkerPool } from '../../lib/worker-pool.js'
+import type { Compression } from './chunk-record.js'
+import { XetFormatError } from './xet-format-error.js'
+import type { HashedChunk, WorkerRequest } from './xet-worker.js'
+import type { XorbIndex } from './xorb-index.js'
+
+export type { HashedChunk } from './xet-worker.js'
+
+/** Large enough to make the message's own cost vanish, small enough to hold many. */
+const BATCH_BYTES = 1024 * 1024
+
+type ByteSource = AsyncIterable<Uint8Array> | Iterable<Uint8Array>
+
+export class XetWorkers {
+  readonly #pool: WorkerPool
+
+  /** @param size threads at most: computations at once. They start when first needed. */
+  constructor(size: number) {
+    // The extension of this very file tells whether we run from source.
+    const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
+    this.#pool = new WorkerPool({
+      entry: new URL(`./xet-worker.${extension}`, import.meta.url),
+      size,
+      reviveError: ({ name, message }) =>
+        name === 'XetFormatError' ? new XetFormatError(message) : new Error(message),
+    })
+  }
+
+  /**
+   * Validates a serialized xorb as it arrives; see `XorbValidator`. The source is read to its end or left at the
+   * first error, and its blocks may be reused once it is asked for the next.
+   * @param options.expected the 32-byte hash that the chunks must have.
+   * @throws XetFormatError, and whatever the source throws.
+   */
+  async validateXorb(
+    source: ByteSource,
+    options: { expected?: Uint8Array; signal?: AbortSignal } = {},
+  ): Promise<XorbIndex> {
+    const lease = await this.#pool.lease(options.signal)
+    try {
+      for await (const bytes of batches(source)) {
+        options.signal?.throwIfAborted()
+        await lease.call({ op: 'validate', bytes } satisfies WorkerRequest, [bytes.buffer])
+      }
+      const request: WorkerRequest = { op: 'validated', expected: options.expected }
+      return (await lease.call(request)) as XorbIndex
+    } finally {
+      lease.release()
+    }
+  }
+
+  /**
+   * Cuts a file into chunks and hashes them, in order; see `Chunker`.
+   * @param options.compression also encode each chunk's record.
+   */
+  async *chunkAndHash(
+    source: ByteSource,
+    options: { compression?: Compression; signal?: AbortSignal } = {},
+  ): AsyncGenerator<HashedChunk, void> {
+    const { compression, signal } = options
+    const lease = await this.#pool.lease(signal)
+    try {
+      for await (const bytes of batches(source)) {
+        signal?.throwIfAborted()
+        const request: WorkerRequest = { op: 'chunk', bytes, compression }
+        yield* (await lease.call(request, [bytes.buffer])) as HashedChunk[]
+      }
+      const request: WorkerRequest = { op: 'chunked', compression }
+      yield* (await lease.call(request)) as HashedChunk[]
+    } finally {
+      lease.release()
+    }
+  }
+
+  /** Stops the threads; computations under way are rejected. */
+  close(): Promise<void> {
+    return this.#pool.close()
+  }
+}
+
+/** Copies blocks of any size into buffers of their own that may be given away. */
+async function* batches(source: ByteSource): AsyncGenerator<Uint8Array<ArrayBuffer>, void> {
+  let batch = new Uint8Array(BATCH_BYTES)
+  let fill = 0
+  for await (const block of source) {
+    for (let at = 0; at < block.length; ) {
+      const take = Math.min(BATCH_BYTES - fill, block.length - at)
+      batch.set(block.subarray(at, at + take), fill)
+      fill += take
+      at += take
+      if (fill === BATCH_BYTES) {
+        yield batch
+        batch = new Uint8Array(BATCH_BYTES)
+        fill = 0
+      }
+    }
+  }
+  if (fill > 0) yield batch.subarray(0, fill)
+}
