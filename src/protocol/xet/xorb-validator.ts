@@ -25,7 +25,7 @@ export type OnChunk = (raw: Uint8Array, hash: Buffer) => void
 export class XorbValidator {
   readonly #reader: RecordReader
   readonly #onChunk: OnChunk | undefined
-  #hashes = Buffer.alloc(1024 * HASH_BYTES)
+  #hashes = Buffer.alloc(64 * HASH_BYTES)
   readonly #recordEnds: number[] = []
   readonly #rawEnds: number[] = []
   #storedBytes = 0
