@@ -23,7 +23,7 @@ export type GrowthAxis = (typeof growthAxes)[number]
 export const HELP = `npm run bench -- [options]
 
   --scale small|full   10 MB / 11,000 objects / 100 refs, or 300 MB / 420,000 / 1,000 (default full)
-  --runs N             samples per side and row, the median counts (default 5)
+  --runs N             samples per side and row, the median counts (default 5, small 3)
   --only ROW,ROW       these rows, or all whose name starts so (see --list)
   --list               names the rows and ends
   --peers-only         without the hub: proves the rig
@@ -67,7 +67,7 @@ export function readOptions(argv: readonly string[]): Options | 'help' {
   const base = sizes[scale]
   return {
     scale,
-    runs: count('--runs', values.runs, 5),
+    runs: count('--runs', values.runs, scale === 'full' ? 5 : 3),
     only: values.only.split(',').filter(Boolean),
     peersOnly: values['peers-only'],
     json: values.json,

@@ -1,6 +1,9 @@
 import { NotYet } from './connection.js'
 import type { Figures, Missing, Samples } from './row.js'
 
+/** How a reason begins that is an error, not a gap. */
+export const FAILED = 'failed'
+
 export type Measure = () => Promise<number>
 
 export interface CompareOptions {
@@ -11,7 +14,7 @@ export interface CompareOptions {
 
 /**
  * Measures the sides in turn, round after round, so that what else the machine does meanwhile falls on all of them.
- * A side that fails with NotYet is left out from then on.
+ * A side that fails is left out from then on.
  */
 export async function compare(
   sides: Readonly<Record<string, Measure | Missing>>,
@@ -23,7 +26,7 @@ export async function compare(
     for (const [name, measure] of Object.entries(sides)) {
       if (typeof measure !== 'function') missing[name] = measure
       if (typeof measure !== 'function' || missing[name]) continue
-      const sample = await orNotYet(measure)
+      const sample = await orMissing(measure)
       if (typeof sample !== 'number') missing[name] = sample
       else if (round >= 0) samples[name] = [...(samples[name] ?? []), sample]
     }
@@ -31,13 +34,19 @@ export async function compare(
   return { ...samples, ...missing }
 }
 
-async function orNotYet(measure: Measure): Promise<number | Missing> {
+async function orMissing(measure: Measure): Promise<number | Missing> {
   try {
     return await measure()
   } catch (error) {
-    if (error instanceof NotYet) return { missing: `not yet (${error.message})` }
-    throw error
+    return whyMissing(error)
   }
+}
+
+/** A side that fails is named and left out; the others go on. */
+function whyMissing(error: unknown): Missing {
+  const message = error instanceof Error ? error.message : String(error)
+  if (error instanceof NotYet) return { missing: `not yet (${message})` }
+  return { missing: `${FAILED}: ${message.replace(/:\/\/[^@\s]+@/g, '://').split('\n')[0]}` }
 }
 
 /** Seconds of one call. */
@@ -56,7 +65,6 @@ export async function samplesOf(work: () => Promise<number[]>): Promise<Samples>
   try {
     return await work()
   } catch (error) {
-    if (error instanceof NotYet) return { missing: `not yet (${error.message})` }
-    throw error
+    return whyMissing(error)
   }
 }

@@ -1,24 +1,21 @@
 import type { RowResult, SideResult } from './result.js'
 import { figure } from './stats.js'
 
-/** Left-aligned first column, the rest to the right, as figures are read. */
+/** Names to the left, figures to the right; the last column is free text and widens nothing. */
 export function table(lines: readonly (readonly string[])[]): string {
+  const names = 3
+  const text = 8
   const widths: number[] = []
   for (const line of lines) {
-    for (const [index, cell] of line.entries()) {
+    for (const [index, cell] of line.slice(0, text).entries()) {
       widths[index] = Math.max(widths[index] ?? 0, cell.length)
     }
   }
-  return lines
-    .map((line) =>
-      line
-        .map((cell, index) =>
-          index < 3 ? cell.padEnd(widths[index] ?? 0) : cell.padStart(widths[index] ?? 0),
-        )
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n')
+  const padded = (cell: string, index: number) => {
+    const width = widths[index] ?? 0
+    return index < names ? cell.padEnd(width) : cell.padStart(width)
+  }
+  return lines.map((line) => line.map(padded).join('  ').trimEnd()).join('\n')
 }
 
 export const tableHead = [

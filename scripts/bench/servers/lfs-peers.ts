@@ -62,6 +62,14 @@ TRANSFER_ADAPTERS:
       storage_class: giftless.storage.local_storage:LocalStorage
       storage_options:
         path: ${home}/objects
+PRE_AUTHORIZED_ACTION_PROVIDER:
+  factory: giftless.auth.jwt:factory
+  options:
+    algorithm: HS256
+    # Without a fixed key each worker makes its own and refuses what the other one signed.
+    private_key: a-key-for-the-bench-that-guards-nothing
+    default_lifetime: 3600
+    key_id: giftless-internal-jwt-key
 `,
   )
   // Two workers: as many as the bench's machine has cores, giftless being a plain WSGI application.
