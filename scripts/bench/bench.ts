@@ -105,6 +105,19 @@ export class Bench {
     return starting
   }
 
+  /** Peers without a column in this run, with the reason. */
+  async skippedPeers(): Promise<string[]> {
+    // @TODO a side for soft-serve: its module could not be fetched where this was written, so nothing to try it with.
+    const skipped = ['soft-serve: no side in this bench yet']
+    if (!this.sides.some(({ name }) => name === 'apache')) {
+      skipped.push('apache: not installed (peers.sh)')
+    }
+    for (const name of LFS_PEERS) {
+      if (!(await exists(join(PEERS, name)))) skipped.push(`${name}: not installed (peers.sh)`)
+    }
+    return skipped
+  }
+
   get lfsPeerNames(): readonly string[] {
     return LFS_PEERS
   }

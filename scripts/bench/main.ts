@@ -44,7 +44,8 @@ function worked({ failure, sides }: RowResult): boolean {
 
 function summarise(result: RunResult): boolean {
   console.log(`\n${table([tableHead, ...result.rows.flatMap(tableLines)])}\n`)
-  const { memory, fsck } = result
+  const { memory, fsck, skippedPeers } = result
+  for (const peer of skippedPeers) console.log(`skipped: ${peer}`)
   if (memory) {
     console.log(
       `peak RSS: hub ${memory.hubMB.toFixed(0)} MB, its git processes ${memory.childrenMB.toFixed(0)} MB`,

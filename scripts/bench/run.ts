@@ -11,6 +11,7 @@ export interface RunResult {
   readonly rows: readonly RowResult[]
   readonly memory: Peak | undefined
   readonly fsck: FsckResult | undefined
+  readonly skippedPeers: readonly string[]
 }
 
 export function chosenRows(options: Options): Row[] {
@@ -40,7 +41,8 @@ export async function runAll(
   }
   const { hub } = bench
   const fsck = hub && options.fsck ? await fsckAll(bench.git, hub.data) : undefined
-  return { rows: results, memory: hub ? peak : undefined, fsck }
+  const skippedPeers = await bench.skippedPeers()
+  return { rows: results, memory: hub ? peak : undefined, fsck, skippedPeers }
 }
 
 async function runRow(row: Row, bench: Bench): Promise<RowResult> {
