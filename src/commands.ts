@@ -1,0 +1,189 @@
+import { mkdir } from 'node:fs/promises'
+import { type Command, InvalidArgumentError } from 'commander'
+import { pino } from 'pino'
+import { readConfig } from './config/config.js'
+import { issueToken } from './domain/accounts/login.js'
+import type { TokenRole, User } from './domain/types.js'
+import { type Domain, openDomain } from './hub.js'
+import { Closer } from './lib/closer.js'
+import { progressBar } from './lib/progress-bar.js'
+
+/** The subcommands besides `serve`. Each works on the data directory and may run while the hub does. */
+export function addCommands(program: Command): void {
+  const data = ['--data <dir>', 'data directory (PACKHORSE_DATA)'] as const
+
+  const user = program.command('user').description('accounts')
+  user
+    .command('create <name>')
+    .description('make an account')
+    .option('--password <password>', 'at least 8 characters; without one only tokens log in')
+    .option('--email <address>')
+    .option('--admin', 'site administrator')
+    .option(...data)
+    .action(
+      (name: string, o: { password?: string; email?: string; admin?: boolean; data?: string }) =>
+        withDomain(o, async ({ accounts }) => {
+          await accounts.createUser({
+            name,
+            password: o.password,
+            email: o.email,
+            isSiteAdmin: o.admin ?? false,
+          })
+          print(`created user ${name}`)
+        }),
+    )
+
+  const org = program.command('org').description('organisations')
+  org
+    .command('create <name>')
+    .description('make an organisation')
+    .requiredOption('--owner <user>', 'its first owner')
+    .option(...data)
+    .action((name: string, o: { owner: string; data?: string }) =>
+      withDomain(o, async (domain) => {
+        await domain.accounts.createOrg({ name, owner: await readUser(domain, o.owner) })
+        print(`created organisation ${name}`)
+      }),
+    )
+
+  const token = program.command('token').description('access tokens')
+  token
+    .command('create <user>')
+    .description('make a token and print it, only it')
+    .option('--role <role>', 'read, write or admin', tokenRole, 'write')
+    .option('--name <name>', 'what it is for', 'command line')
+    .option(...data)
+    .action((name: string, o: { role: TokenRole; name: string; data?: string }) =>
+      withDomain(o, async (domain) => {
+        const { id: userId } = await readUser(domain, name)
+        const { secret } = await issueToken(domain.stores.accounts, {
+          userId,
+          name: o.name,
+          role: o.role,
+        })
+        print(secret)
+      }),
+    )
+
+  program
+    .command('gc')
+    .description('free LFS objects that no commit of any repository names')
+    .option('--dry-run', 'only report')
+    .option('--grace <seconds>', 'keep objects younger than this', seconds)
+    .option(...data)
+    .action((o: { dryRun?: boolean; grace?: number; data?: string }) =>
+      withDomain(o, async (domain) => {
+        const total = await domain.stores.repos.count({})
+        const bar = progressBar('gc', total)
+        const report = await domain.collector.collect({
+          dryRun: o.dryRun ?? false,
+          graceSeconds: o.grace ?? domain.config.lfs.graceSeconds,
+          onProgress: (done) => bar.update(done),
+        })
+        bar.end()
+        const verb = o.dryRun ? 'would free' : 'freed'
+        print(
+          `${verb} ${report.objects} objects, ${report.bytes} bytes; ${report.unlinked} links dropped`,
+        )
+      }),
+    )
+
+  program
+    .command('reindex')
+    .description('derive the metadata of every repository from git anew')
+    .option(...data)
+    .action((o: { data?: string }) =>
+      withDomain(o, async (domain) => {
+        let count = 0
+        for await (const repo of everyRepo(domain, 'reindex')) {
+          await domain.recorder.rebuild(repo)
+          await domain.stores.quotas.recountRepo(repo.id)
+          count += 1
+        }
+        print(`reindexed ${count} repositories`)
+      }),
+    )
+
+  program
+    .command('fsck')
+    .description(
+      'check every repository with git fsck, and that metadata and LFS objects are as git says',
+    )
+    .option('--lfs', 'also read and hash every LFS object')
+    .option(...data)
+    .action((o: { lfs?: boolean; data?: string }) =>
+      withDomain(o, async (domain) => {
+        let bad = 0
+        for await (const repo of everyRepo(domain, 'fsck')) {
+          const problems = await domain.checker.checkRepo(repo)
+          for (const it of problems) print(`${repo.kind} ${repo.namespace}/${repo.name}: ${it}`)
+          bad += problems.length
+        }
+        for await (const problem of domain.checker.checkObjects({ readAll: o.lfs ?? false })) {
+          print(problem)
+          bad += 1
+        }
+        print(bad === 0 ? 'clean' : `${bad} problems`)
+        if (bad > 0) process.exitCode = 1
+      }),
+    )
+
+  const jobs = program.command('jobs').description('background work')
+  jobs
+    .command('run')
+    .description('run what is due now and end')
+    .option(...data)
+    .action((o: { data?: string }) => withDomain(o, ({ jobs }) => jobs.drain()))
+}
+
+async function withDomain(
+  options: { data?: string | undefined },
+  work: (domain: Domain) => Promise<void>,
+): Promise<void> {
+  const config = readConfig(process.env, { DATA: options.data })
+  await mkdir(config.dataDir, { recursive: true })
+  const closer = new Closer()
+  try {
+    await work(await openDomain(config, pino({ level: 'warn' }, pino.destination(2)), closer))
+  } finally {
+    await closer.close()
+  }
+}
+
+async function* everyRepo(domain: Domain, label: string) {
+  const bar = progressBar(label, await domain.stores.repos.count({}))
+  let done = 0
+  for (let after = 0; ; ) {
+    const page = await domain.stores.repos.scan(after, 1_000)
+    for (const repo of page) {
+      yield repo
+      done += 1
+      bar.update(done)
+    }
+    const last = page.at(-1)
+    if (!last) break
+    after = last.seq
+  }
+  bar.end()
+}
+
+async function readUser(domain: Domain, name: string): Promise<User> {
+  const user = await domain.stores.accounts.findUser(name)
+  if (!user) throw new Error(`there is no user ${name}`)
+  return user
+}
+
+function tokenRole(text: string): TokenRole {
+  if (text === 'read' || text === 'write' || text === 'admin') return text
+  throw new InvalidArgumentError('read, write or admin')
+}
+
+function seconds(text: string): number {
+  const value = Number(text)
+  if (!Number.isInteger(value) || value < 0) throw new InvalidArgumentError('a number of seconds')
+  return value
+}
+
+function print(line: string): void {
+  process.stdout.write(`${line}\n`)
+}

@@ -1,0 +1,93 @@
+import { type Request, type RequestHandler, type Response, Router } from 'express'
+import type { OpenedRepo } from '../../domain/access/access.js'
+import { HubError } from '../../domain/errors.js'
+import { callerOf } from '../../http/caller.js'
+import { parseRepoPath, type RepoPath, repoUrlPath } from '../../protocol/repo-path.js'
+import { sendDumbFile } from './dumb.js'
+import { gitErrors } from './errors.js'
+import type { GitRequest, GitSmartParts } from './parts.js'
+import { advertise, receivePack, uploadPack } from './smart.js'
+
+/** Every git route (git's own http-backend.c keeps the same kind of table). */
+const ROUTES: readonly {
+  readonly method: 'GET' | 'POST'
+  readonly path: RegExp
+  readonly right: (req: Request) => 'read' | 'write'
+  readonly handle: (it: GitRequest) => Promise<void>
+}[] = [
+  { method: 'GET', path: /^info\/refs$/, right: rightOfService, handle: advertise },
+  { method: 'POST', path: /^git-upload-pack$/, right: () => 'read', handle: uploadPack },
+  { method: 'POST', path: /^git-receive-pack$/, right: () => 'write', handle: receivePack },
+  { method: 'GET', path: /^(HEAD|objects\/.+)$/, right: () => 'read', handle: sendDumbFile },
+]
+
+export function gitSmart(parts: GitSmartParts): Router {
+  const router = Router()
+  const handler: RequestHandler = async (req, res, next) => {
+    const method = req.method === 'HEAD' ? 'GET' : req.method
+    const path = parseRepoPath(req.path)
+    const route = path && ROUTES.find((it) => it.path.test(path.rest))
+    if (!path || !route) return next()
+    if (route.method !== method) throw new HubError('unsupported', `${route.method} is needed here`)
+    noCache(res)
+    const right = route.right(req)
+    const opened = await open(parts, req, path, right)
+    if (opened.redirected && method === 'GET') {
+      // git follows the first redirect and uses the new address for the requests after it
+      const query = req.originalUrl.includes('?')
+        ? req.originalUrl.slice(req.originalUrl.indexOf('?'))
+        : ''
+      res.redirect(301, `${repoUrlPath(opened.repo)}.git/${path.rest}${query}`)
+      return
+    }
+    await parts.access.requireContent(callerOf(req), opened)
+    await route.handle({ req, res, opened, parts })
+  }
+  router.use(handler, gitErrors)
+  return router
+}
+
+function rightOfService(req: Request): 'read' | 'write' {
+  const { service } = req.query
+  if (service === undefined || service === 'git-upload-pack') return 'read'
+  if (service === 'git-receive-pack') return 'write'
+  throw new HubError(
+    'unsupported',
+    service === 'git-upload-archive'
+      ? 'git archive --remote does not work over HTTP: clone with --depth 1 instead.'
+      : 'This service is not available.',
+  )
+}
+
+async function open(
+  parts: GitSmartParts,
+  req: Request,
+  path: RepoPath,
+  right: 'read' | 'write',
+): Promise<OpenedRepo> {
+  const caller = callerOf(req)
+  try {
+    return await parts.access.open(caller, path, right)
+  } catch (err) {
+    if (!(err instanceof HubError && err.code === 'repo_not_found' && right === 'write')) throw err
+    if (!parts.createOnPush)
+      throw new HubError(
+        'repo_not_found',
+        `Repository ${path.namespace}/${path.name} not found. Create it first (POST /api/repos/create), then push again.`,
+      )
+    const repo = await parts.registry.create(
+      { ...path, visibility: 'private', start: 'unborn' },
+      { caller, dialect: 'git' },
+    )
+    return parts.access.openRepo(caller, repo, right)
+  }
+}
+
+/** As git-http-backend does: nothing in between may keep an advertisement. */
+function noCache(res: Response): void {
+  res.set({
+    Expires: 'Fri, 01 Jan 1980 00:00:00 GMT',
+    Pragma: 'no-cache',
+    'Cache-Control': 'no-cache, max-age=0, must-revalidate',
+  })
+}

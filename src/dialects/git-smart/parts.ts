@@ -1,0 +1,22 @@
+import type { Request, Response } from 'express'
+import type { Access, OpenedRepo } from '../../domain/access/access.js'
+import type { GitEngine } from '../../domain/ports.js'
+import type { Pushes } from '../../domain/refs/pushes.js'
+import type { RepoRegistry } from '../../domain/repos/registry.js'
+
+export interface GitSmartParts {
+  readonly access: Access
+  readonly git: GitEngine
+  readonly pushes: Pushes
+  readonly registry: RepoRegistry
+  readonly createOnPush: boolean
+  readonly agent: string
+}
+
+/** One git request after its repository was found and the caller's right checked. */
+export interface GitRequest {
+  readonly req: Request
+  readonly res: Response
+  readonly opened: OpenedRepo
+  readonly parts: GitSmartParts
+}

@@ -1,0 +1,156 @@
+import { PassThrough, Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { HubError } from '../../domain/errors.js'
+import { abortSignalOf, bodyStream } from '../../http/body.js'
+import { callerOf } from '../../http/caller.js'
+import { ignoreClientGone } from '../../http/send-bytes.js'
+import { advertiseV2, commandOf, formatLsRefs, parseLsRefs } from '../../protocol/git-v2.js'
+import { FLUSH, PktLineError, parsePackets, pktLine, readPacket } from '../../protocol/pkt-line.js'
+import { sendDumbRefs } from './dumb.js'
+import type { GitRequest } from './parts.js'
+
+/** Negotiations are text; even thousands of haves stay far below this. */
+const MAX_FETCH_REQUEST_BYTES = 32 * 1024 * 1024
+
+/** GET info/refs (gitprotocol-http(5) "Discovering References"). */
+export async function advertise(it: GitRequest): Promise<void> {
+  const { req, res, opened, parts } = it
+  const { service } = req.query
+  if (service === undefined) return sendDumbRefs(it)
+  const name = service === 'git-receive-pack' ? 'receive-pack' : 'upload-pack'
+  res.type(`application/x-git-${name}-advertisement`)
+  const protocol = protocolOf(it)
+  if (name === 'upload-pack' && isV2(protocol)) {
+    res.end(advertiseV2(opened.repo.objectFormat, parts.agent))
+    return
+  }
+  const out = new PassThrough()
+  out.write(Buffer.concat([pktLine(`# service=git-${name}\n`), FLUSH]))
+  const sent = pipeline(out, res).catch(ignoreClientGone)
+  await parts.git.runService(opened.repo.id, {
+    service: name,
+    advertise: true,
+    protocol: name === 'upload-pack' ? protocol : undefined,
+    input: Readable.from([]),
+    output: out,
+    signal: abortSignalOf(res),
+  })
+  out.end()
+  await sent
+}
+
+/** POST git-upload-pack: ls-refs is answered here, everything else by git. */
+export async function uploadPack(it: GitRequest): Promise<void> {
+  const { req, res, opened, parts } = it
+  requireContentType(it, 'upload-pack')
+  const body = capped(bodyStream(req), MAX_FETCH_REQUEST_BYTES)
+  const protocol = protocolOf(it)
+  const { head, rest } = await peek(body)
+  if (isV2(protocol)) {
+    const first = readPacket(head, 0)
+    if (!first) throw new HubError('invalid_input', 'the request is cut off')
+    if (commandOf(first.packet) === 'ls-refs')
+      return sendRefs(it, Buffer.concat([head, await all(rest)]))
+  }
+  res.type('application/x-git-upload-pack-result')
+  await parts.git.runService(opened.repo.id, {
+    service: 'upload-pack',
+    protocol,
+    input: Readable.from(joined(head, rest), { objectMode: false }),
+    output: res,
+    signal: abortSignalOf(res),
+  })
+  res.end()
+}
+
+/** POST git-receive-pack. */
+export async function receivePack(it: GitRequest): Promise<void> {
+  const { req, res, opened, parts } = it
+  requireContentType(it, 'receive-pack')
+  res.type('application/x-git-receive-pack-result')
+  await parts.pushes.receive(
+    opened.repo,
+    opened.right,
+    { caller: callerOf(req), dialect: 'git' },
+    {
+      protocol: protocolOf(it),
+      input: bodyStream(req),
+      output: res,
+      signal: abortSignalOf(res),
+      onHookError: (err) => req.log.error({ err }, 'hook failed'),
+    },
+  )
+  res.end()
+}
+
+async function sendRefs({ res, opened, parts }: GitRequest, message: Buffer): Promise<void> {
+  const request = parseLsRefs(parsePackets(message))
+  const snapshot = await parts.git.snapshot(opened.repo.id)
+  const peeled = request.peel ? await parts.git.peel(opened.repo.id, snapshot) : new Map()
+  res.type('application/x-git-upload-pack-result')
+  res.end(formatLsRefs(request, { ...snapshot, peeled }))
+}
+
+function protocolOf({ req }: GitRequest): string | undefined {
+  const header = req.get('git-protocol')
+  // it becomes an environment value of git
+  return header && /^[A-Za-z0-9=:._-]{1,256}$/.test(header) ? header : undefined
+}
+
+function isV2(protocol: string | undefined): boolean {
+  return protocol?.split(':').includes('version=2') ?? false
+}
+
+function requireContentType({ req }: GitRequest, service: string): void {
+  const type = (req.get('content-type') ?? '').split(';')[0]?.trim()
+  if (type !== `application/x-git-${service}-request`)
+    throw new HubError(
+      'unsupported_media',
+      `Content-Type must be application/x-git-${service}-request`,
+    )
+}
+
+/** The first packet's bytes, at least, and the stream of what follows. */
+async function peek(stream: Readable): Promise<{ head: Buffer; rest: AsyncIterator<Buffer> }> {
+  const rest = stream[Symbol.asyncIterator]() as AsyncIterator<Buffer>
+  let head: Buffer = Buffer.alloc(0)
+  try {
+    while (!readPacket(head, 0)) {
+      const { value, done } = await rest.next()
+      if (done) break
+      head = Buffer.concat([head, value])
+    }
+  } catch (err) {
+    if (err instanceof HubError) throw err
+    const what = err instanceof PktLineError ? err.message : 'the request body cannot be read'
+    throw new HubError('invalid_input', what, {}, err)
+  }
+  return { head, rest }
+}
+
+async function* joined(head: Buffer, rest: AsyncIterator<Buffer>): AsyncGenerator<Buffer> {
+  if (head.length) yield head
+  for (;;) {
+    const { value, done } = await rest.next()
+    if (done) return
+    yield value
+  }
+}
+
+async function all(rest: AsyncIterator<Buffer>): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  for await (const chunk of joined(Buffer.alloc(0), rest)) chunks.push(chunk)
+  return Buffer.concat(chunks)
+}
+
+function capped(stream: Readable, maxBytes: number): Readable {
+  async function* pass() {
+    let size = 0
+    for await (const chunk of stream as AsyncIterable<Buffer>) {
+      size += chunk.length
+      if (size > maxBytes) throw new HubError('too_large', 'the negotiation is too large')
+      yield chunk
+    }
+  }
+  return Readable.from(pass(), { objectMode: false })
+}

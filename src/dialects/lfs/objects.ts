@@ -1,0 +1,99 @@
+import { type Request, type Response, Router } from 'express'
+import { z } from 'zod'
+import type { SignedAction } from '../../domain/access/signed-actions.js'
+import { HubError } from '../../domain/errors.js'
+import type { Repo, Right } from '../../domain/types.js'
+import { abortSignalOf, check, readJson } from '../../http/body.js'
+import { sendBytes } from '../../http/send-bytes.js'
+import { LFS_JSON } from './errors.js'
+import type { LfsParts } from './parts.js'
+
+/** Body of verify and of a multipart completion. */
+const VerifyBody = z.object({ oid: z.string(), size: z.number().int().nonnegative() })
+const CompleteBody = z.object({
+  oid: z.string(),
+  parts: z.array(z.object({ partNumber: z.number().int(), etag: z.string().max(200) })).max(10_000),
+})
+
+/**
+ * /lfs/{repository id}/{oid}/{upload|download|part|complete|verify}: where the actions of a batch lead. The path holds
+ * the repository's id, so a rename does not break an upload that is under way.
+ */
+export function objectRoutes(parts: LfsParts): Router {
+  const router = Router()
+  const path = '/:repoId/:oid'
+  router.put(`${path}/upload`, (req, res) => upload(parts, req, res))
+  router.get(`${path}/download`, (req, res) => download(parts, req, res))
+  router.put(`${path}/part`, (req, res) => part(parts, req, res))
+  router.post(`${path}/complete`, (req, res) => complete(parts, req, res))
+  router.post(`${path}/verify`, (req, res) => verify(parts, req, res))
+  return router
+}
+
+async function upload(parts: LfsParts, req: Request, res: Response): Promise<void> {
+  const { action, repo } = await authorise(parts, req, 'lfs.upload', 'write')
+  const claimed = req.get('content-length')
+  if (claimed !== undefined && Number(claimed) !== action.size)
+    throw new HubError('unprocessable', `The object has ${action.size} bytes, not ${claimed}.`)
+  await parts.objects.receive(repo, action, req, abortSignalOf(res))
+  res.status(200).end()
+}
+
+async function part(parts: LfsParts, req: Request, res: Response): Promise<void> {
+  const { action } = await authorise(parts, req, 'lfs.part', 'write')
+  const { uploadId = '', part: number = 0 } = action
+  const { etag } = await parts.objects.receivePart(uploadId, number, req, abortSignalOf(res))
+  res.status(200).set('ETag', `"${etag}"`).end()
+}
+
+async function complete(parts: LfsParts, req: Request, res: Response): Promise<void> {
+  const { action, repo } = await authorise(parts, req, 'lfs.complete', 'write')
+  const body = check(CompleteBody, await readJson(req, 4 * 1024 * 1024))
+  if (body.oid !== action.oid)
+    throw new HubError('unprocessable', 'The oid is not the one of this upload.')
+  const list = body.parts.map((it) => ({ number: it.partNumber, etag: it.etag }))
+  await parts.objects.complete(action.uploadId ?? '', repo, action, list, abortSignalOf(res))
+  res.type(LFS_JSON).send('{}')
+}
+
+async function verify(parts: LfsParts, req: Request, res: Response): Promise<void> {
+  const { action, repo } = await authorise(parts, req, 'lfs.verify', 'read')
+  const body = check(VerifyBody, await readJson(req, 64 * 1024))
+  if (body.oid !== action.oid)
+    throw new HubError('unprocessable', 'The oid is not the one of this upload.')
+  await parts.objects.verify(repo, body)
+  res.type(LFS_JSON).send('{}')
+}
+
+async function download(parts: LfsParts, req: Request, res: Response): Promise<void> {
+  const { action, repo } = await authorise(parts, req, 'lfs.download', 'read')
+  const object = await parts.objects.read(repo, action.oid)
+  res.set({ 'Content-Type': 'application/octet-stream', 'Content-Disposition': 'attachment' })
+  await sendBytes(req, res, {
+    size: object.size,
+    etag: object.oid,
+    open: (range) => parts.objects.open(object, range),
+  })
+}
+
+/** The token is the right, but the user must still have it: a removed member's links stop working at once. */
+async function authorise(
+  parts: LfsParts,
+  req: Request,
+  op: SignedAction['op'],
+  right: Right,
+): Promise<{ action: SignedAction; repo: Repo }> {
+  const action = parts.signer.verify(String(req.query.token ?? ''), op)
+  if (action.repoId !== req.params.repoId || action.oid !== req.params.oid)
+    throw new HubError('not_authenticated', 'This link is for another object.')
+  const address = req.ip ?? ''
+  const caller =
+    action.userId === null
+      ? parts.login.anonymous(address)
+      : ((await parts.login.byUserId(action.userId, 'write', address)) ??
+        parts.login.anonymous(address))
+  const found = await parts.repos.findById(action.repoId)
+  if (!found) throw new HubError('repo_not_found', 'Repository not found')
+  const { repo } = await parts.access.openRepo(caller, found, right)
+  return { action, repo }
+}

@@ -1,0 +1,152 @@
+import { HubError } from '../errors.js'
+import type { RepoStore } from '../ports.js'
+import type { Caller, Namespace, OrgRole, Repo, RepoAddress, Right } from '../types.js'
+
+const RANK = { read: 1, write: 2, admin: 3 } as const
+
+/** What a role in an organisation, or as a member of one repository, permits. */
+export const ROLE_RIGHT: Readonly<Record<OrgRole, Right>> = {
+  reader: 'read',
+  contributor: 'write',
+  maintainer: 'write',
+  admin: 'admin',
+  owner: 'admin',
+}
+
+export interface OpenedRepo {
+  readonly repo: Repo
+  readonly right: Right
+  /** The address was an old one of this repository: answer with a redirect to the new one where the dialect promises it. */
+  readonly redirected: boolean
+}
+
+/**
+ * Who may do what with a repository, and who may know that it exists. The one place where a hidden repository becomes
+ * an absent one: anonymous callers get `repo_needs_login` for both, others `repo_not_found`.
+ */
+export class Access {
+  readonly #repos: RepoStore
+
+  constructor(repos: RepoStore) {
+    this.#repos = repos
+  }
+
+  /** The right that `caller` has on `repo`, undefined for none (not even to know of it). */
+  async rightOn(caller: Caller, repo: Repo): Promise<Right | undefined> {
+    if (caller.repoIds.length > 0 && !caller.repoIds.includes(repo.id))
+      return repo.visibility === 'public' ? 'read' : undefined
+    const own = await this.#ownRight(caller, repo)
+    const open =
+      repo.visibility === 'public' || (repo.visibility === 'internal' && caller.user !== undefined)
+    const right = own ?? (open ? 'read' : undefined)
+    return right && caller.role === 'read' ? 'read' : right
+  }
+
+  async #ownRight(caller: Caller, repo: Repo): Promise<Right | undefined> {
+    if (caller.isSiteAdmin) return 'admin'
+    if (!caller.user) return undefined
+    if (caller.user.id === repo.namespaceId) return 'admin'
+    const org = caller.memberships.find((it) => it.orgId === repo.namespaceId)
+    const member = (await this.#repos.findMemberRole(repo.id, caller.user.id)) as
+      | OrgRole
+      | undefined
+    const rights = [org && ROLE_RIGHT[org.role], member && ROLE_RIGHT[member]]
+    return rights.reduce<Right | undefined>(
+      (best, it) => (it && (!best || RANK[it] > RANK[best]) ? it : best),
+      undefined,
+    )
+  }
+
+  /**
+   * The repository at an address, for a caller who needs `right`. Throws `repo_needs_login`, `repo_not_found`,
+   * `not_authenticated` (anonymous on a readable repository), `forbidden`, `repo_disabled`.
+   */
+  async open(caller: Caller, address: RepoAddress, right: Right): Promise<OpenedRepo> {
+    const direct = await this.#repos.findByAddress(address)
+    const repo = direct ?? (await this.#repos.findRedirect(address))
+    if (!repo) throw absent(caller)
+    const opened = await this.openRepo(caller, repo, right)
+    return { ...opened, redirected: direct === undefined }
+  }
+
+  /** As `open`, for a repository already found by its id. */
+  async openRepo(caller: Caller, repo: Repo, right: Right): Promise<OpenedRepo> {
+    const has = repo.state === 'ready' ? await this.rightOn(caller, repo) : undefined
+    if (!has) throw absent(caller)
+    if (repo.disabled && !caller.isSiteAdmin)
+      throw new HubError('repo_disabled', 'Access to this resource is disabled.')
+    if (RANK[has] < RANK[right]) throw refused(caller, right)
+    return { repo, right: has, redirected: false }
+  }
+
+  /**
+   * For the content itself (git, LFS, resolve) of a gated repository: throws `repo_gated` unless the caller may write to
+   * it or was granted access. Its metadata stays readable.
+   */
+  async requireContent(caller: Caller, { repo, right }: OpenedRepo): Promise<void> {
+    if (repo.gate === 'none' || right !== 'read') return
+    if (caller.user && (await this.rightOn({ ...caller, role: 'write' }, repo)) !== 'read') return
+    throw new HubError(
+      'repo_gated',
+      `Access to ${repo.kind} ${repo.namespace}/${repo.name} is restricted and you are not in the authorized list. Visit the repository's page to ask for access.`,
+      { anonymous: caller.user === undefined },
+    )
+  }
+
+  /** Throws unless `caller` has `right` in the namespace: `write` creates repositories there, `admin` takes them in or away. */
+  requireNamespace(caller: Caller, namespace: Namespace, right: Right): void {
+    const has = this.namespaceRight(caller, namespace)
+    if (!has || RANK[has] < RANK[right]) throw refused(caller, right, namespace.name)
+  }
+
+  namespaceRight(caller: Caller, namespace: Namespace): Right | undefined {
+    if (caller.repoIds.length > 0) return undefined
+    const cap = (right: Right): Right => (caller.role === 'read' ? 'read' : right)
+    if (caller.isSiteAdmin) return cap('admin')
+    if (!caller.user) return undefined
+    if (caller.user.id === namespace.id) return cap('admin')
+    const org = caller.memberships.find((it) => it.orgId === namespace.id)
+    return org && cap(ROLE_RIGHT[org.role])
+  }
+
+  /** Filter for lists: what this caller may see. */
+  visibleTo(caller: Caller): { userId: number | null; namespaceIds: number[] } | undefined {
+    if (caller.isSiteAdmin) return undefined
+    if (!caller.user || caller.repoIds.length > 0) return { userId: null, namespaceIds: [] }
+    return {
+      userId: caller.user.id,
+      namespaceIds: [caller.user.id, ...caller.memberships.map((it) => it.orgId)],
+    }
+  }
+}
+
+export function isAnonymous(caller: Caller): boolean {
+  return caller.via === 'anonymous'
+}
+
+/** The user behind the caller, or `not_authenticated`. */
+export function requireUser(caller: Caller): NonNullable<Caller['user']> {
+  if (!caller.user) throw new HubError('not_authenticated', 'Invalid username or password.')
+  return caller.user
+}
+
+export function requireSiteAdmin(caller: Caller): void {
+  if (isAnonymous(caller)) throw new HubError('not_authenticated', 'Invalid username or password.')
+  if (!caller.isSiteAdmin) throw new HubError('forbidden', 'This needs a site administrator.')
+}
+
+function absent(caller: Caller): HubError {
+  return isAnonymous(caller)
+    ? new HubError('repo_needs_login', 'Invalid username or password.')
+    : new HubError('repo_not_found', 'Repository not found')
+}
+
+function refused(caller: Caller, right: Right, namespace?: string): HubError {
+  if (isAnonymous(caller)) return new HubError('not_authenticated', 'Invalid username or password.')
+  const where = namespace ? `in the namespace "${namespace}"` : 'to this repository'
+  const why =
+    caller.role === 'read'
+      ? 'Your token is read-only.'
+      : `You do not have ${right} access ${where}.`
+  return new HubError('forbidden', why, { right })
+}

@@ -1,0 +1,49 @@
+import jwt from 'jsonwebtoken'
+import { HubError } from '../errors.js'
+
+/** What a self-authorising URL permits: one operation on one object of one repository, for one user, for a while. */
+export interface SignedAction {
+  readonly op: 'lfs.upload' | 'lfs.download' | 'lfs.part' | 'lfs.complete' | 'lfs.verify'
+  readonly repoId: string
+  readonly oid: string
+  readonly size: number
+  readonly userId: number | null
+  /** Multipart: the upload and the part number. */
+  readonly uploadId?: string
+  readonly part?: number
+}
+
+/** Signs and checks short-lived action tokens (RFC 7519, HS256) with a secret shared by all processes of the hub. */
+export class ActionSigner {
+  readonly #secret: string
+
+  constructor(secret: string) {
+    this.#secret = secret
+  }
+
+  sign(action: SignedAction, seconds: number): string {
+    return jwt.sign({ ...action }, this.#secret, {
+      algorithm: 'HS256',
+      expiresIn: seconds,
+      audience: action.op,
+      noTimestamp: true,
+    })
+  }
+
+  /** Throws `not_authenticated` for a token that is forged, expired or meant for another operation. */
+  verify(token: string, op: SignedAction['op']): SignedAction {
+    try {
+      return jwt.verify(token, this.#secret, {
+        algorithms: ['HS256'],
+        audience: op,
+      }) as unknown as SignedAction
+    } catch (err) {
+      throw new HubError(
+        'not_authenticated',
+        'This link is not valid (any more). Ask for a new one.',
+        {},
+        err,
+      )
+    }
+  }
+}

@@ -1,0 +1,60 @@
+import type { Caller, HubEvent, Repo } from '../types.js'
+
+/** Every type of event there is: the audit log and, later, webhooks speak of these. */
+export const EVENT_TYPES = [
+  'repo.create',
+  'repo.delete',
+  'repo.move',
+  'repo.settings',
+  'repo.squash',
+  'repo.refs',
+  'repo.lock',
+  'repo.unlock',
+  'account.create',
+  'account.token',
+  'org.create',
+  'org.member',
+] as const
+
+export type EventType = (typeof EVENT_TYPES)[number]
+
+/** Who does something and through which dialect, as events remember it. */
+export interface Actor {
+  readonly caller: Caller
+  readonly dialect: string
+}
+
+export function makeEvent(
+  type: EventType,
+  actor: Actor,
+  repo: Repo | undefined,
+  data: Record<string, unknown> = {},
+): HubEvent {
+  const { user, via, address } = actor.caller
+  return {
+    type,
+    repo: repo && { id: repo.id, kind: repo.kind, namespace: repo.namespace, name: repo.name },
+    actor: {
+      id: user?.id ?? null,
+      name: user?.name ?? (via === 'admin_token' ? 'admin' : null),
+      address,
+    },
+    dialect: actor.dialect,
+    data,
+  }
+}
+
+/** For work that nobody asked for: reconciliation, background jobs. */
+export const HUB_ACTOR: Actor = {
+  dialect: 'hub',
+  caller: {
+    user: undefined,
+    memberships: [],
+    role: 'admin',
+    repoIds: [],
+    isSiteAdmin: true,
+    via: 'admin_token',
+    token: undefined,
+    address: '',
+  },
+}

@@ -1,0 +1,309 @@
+import type { Readable } from 'node:stream'
+import { isoNow } from '../../lib/ids.js'
+import type { Access } from '../access/access.js'
+import { HubError } from '../errors.js'
+import type { ByteRange, LfsObject, LfsStore, LfsUpload, ObjectStore, RepoStore } from '../ports.js'
+import type { Quotas } from '../quotas/quotas.js'
+import type { PushPolicy } from '../refs/push-policy.js'
+import type { Caller, LfsOid, LfsPointer, Repo, RepoId } from '../types.js'
+
+export interface LfsLimits {
+  readonly maxBytes: number
+  readonly multipartBytes: number
+  readonly partBytes: number
+  readonly actionSeconds: number
+  readonly graceSeconds: number
+}
+
+/** What a client has to do for one object of an upload batch. */
+export type UploadStep =
+  | { readonly type: 'stored' }
+  | { readonly type: 'basic' }
+  | { readonly type: 'multipart'; readonly upload: LfsUpload; readonly parts: number }
+  | { readonly type: 'error'; readonly error: HubError }
+
+const MAX_PARTS = 10_000
+const MIN_S3_PART = 5 * 1024 * 1024
+
+/** Key under which a raw LFS object's bytes live. Throws `unprocessable` for anything that is no SHA-256. */
+export function lfsKey(oid: LfsOid): string {
+  if (!isLfsOid(oid))
+    throw new HubError('unprocessable', 'The oid is not a SHA-256 in lower-case hex.')
+  return `lfs/${oid.slice(0, 2)}/${oid.slice(2, 4)}/${oid}`
+}
+
+export function isLfsOid(oid: unknown): oid is LfsOid {
+  return typeof oid === 'string' && /^[0-9a-f]{64}$/.test(oid)
+}
+
+/**
+ * LFS objects: stored once for the whole hub, served only by repositories that are linked to them. A link is given for
+ * bytes that hashed right, or for an object that the caller may already read elsewhere; knowing an oid grants nothing.
+ */
+export class LfsObjects {
+  readonly #lfs: LfsStore
+  readonly #store: ObjectStore
+  readonly #repos: RepoStore
+  readonly #access: Access
+  readonly #quotas: Quotas
+  readonly #policy: PushPolicy
+  readonly limits: LfsLimits
+
+  constructor(parts: {
+    lfs: LfsStore
+    store: ObjectStore
+    repos: RepoStore
+    access: Access
+    quotas: Quotas
+    policy: PushPolicy
+    limits: LfsLimits
+  }) {
+    this.#lfs = parts.lfs
+    this.#store = parts.store
+    this.#repos = parts.repos
+    this.#access = parts.access
+    this.#quotas = parts.quotas
+    this.#policy = parts.policy
+    this.limits = parts.limits
+  }
+
+  get store(): ObjectStore {
+    return this.#store
+  }
+
+  /** One step per object, in order; a bad object does not spoil the others. Two queries whatever the number. */
+  async planUpload(
+    repo: Repo,
+    caller: Caller,
+    objects: readonly { oid: unknown; size: unknown }[],
+    options: { multipart: boolean },
+  ): Promise<UploadStep[]> {
+    await this.#policy.requireWritable(repo)
+    const checked = objects.map((it) => this.#check(it))
+    const good = checked.filter((it): it is LfsPointer => !(it instanceof HubError))
+    const oids = [...new Set(good.map((it) => it.oid))]
+    const linked = await this.#lfs.findLinked(repo.id, oids)
+    const absent = oids.filter((it) => !linked.has(it))
+    await this.#adoptReadable(repo, caller, absent, linked)
+    const needed = good.filter((it) => !linked.has(it.oid))
+    const full = await this.#quotaError(repo, needed)
+    // objects that are already there are named again for a reason: keep them, too, until the push
+    await this.#lease(repo.id, full ? good.filter((it) => linked.has(it.oid)) : good)
+    return Promise.all(
+      checked.map(async (it): Promise<UploadStep> => {
+        if (it instanceof HubError) return { type: 'error', error: it }
+        const known = linked.get(it.oid)
+        if (known)
+          return known.size === it.size
+            ? { type: 'stored' }
+            : {
+                type: 'error',
+                error: new HubError('unprocessable', `The object has ${known.size} bytes.`),
+              }
+        if (full) return { type: 'error', error: full }
+        if (options.multipart && it.size >= this.limits.multipartBytes)
+          return this.#planParts(repo, it)
+        return { type: 'basic' }
+      }),
+    )
+  }
+
+  /** The objects this repository serves; errors `object_not_found` or `unprocessable` for the others, in order. */
+  async planDownload(
+    repo: Repo,
+    objects: readonly { oid: unknown; size: unknown }[],
+  ): Promise<(LfsObject | HubError)[]> {
+    const checked = objects.map((it) => this.#check(it))
+    const oids = checked.flatMap((it) => (it instanceof HubError ? [] : [it.oid]))
+    const linked = await this.#lfs.findLinked(repo.id, [...new Set(oids)])
+    return checked.map((it) => {
+      if (it instanceof HubError) return it
+      return (
+        linked.get(it.oid) ??
+        new HubError('object_not_found', 'Object does not exist in this repository')
+      )
+    })
+  }
+
+  #check({ oid, size }: { oid: unknown; size: unknown }): LfsPointer | HubError {
+    if (!isLfsOid(oid))
+      return new HubError('unprocessable', 'The oid is not a SHA-256 in lower-case hex.')
+    if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0)
+      return new HubError('unprocessable', 'The size is not a number of bytes.')
+    if (size > this.limits.maxBytes)
+      return new HubError('too_large', `The object is larger than ${this.limits.maxBytes} bytes.`)
+    return { oid, size }
+  }
+
+  /** Links what the caller could download from another repository anyway. */
+  async #adoptReadable(
+    repo: Repo,
+    caller: Caller,
+    absent: readonly LfsOid[],
+    linked: Map<LfsOid, LfsObject>,
+  ): Promise<void> {
+    if (absent.length === 0) return
+    const adopted: LfsObject[] = []
+    for (const object of (await this.#lfs.findObjects(absent)).values())
+      if (await this.#mayRead(caller, object.oid)) adopted.push(object)
+    if (adopted.length === 0) return
+    await this.#lease(repo.id, adopted)
+    await this.#lfs.link(repo.id, adopted)
+    for (const object of adopted) linked.set(object.oid, object)
+  }
+
+  async #mayRead(caller: Caller, oid: LfsOid): Promise<boolean> {
+    for (const id of await this.#lfs.listReposWith(oid)) {
+      const repo = await this.#repos.findById(id)
+      // a gated repository's files need a grant that this check does not know of
+      if (
+        repo?.state === 'ready' &&
+        repo.gate === 'none' &&
+        (await this.#access.rightOn(caller, repo))
+      )
+        return true
+    }
+    return false
+  }
+
+  async #quotaError(repo: Repo, needed: readonly LfsPointer[]): Promise<HubError | undefined> {
+    const bytes = needed.reduce((sum, it) => sum + it.size, 0)
+    try {
+      await this.#quotas.requireRoom(repo, bytes)
+      return undefined
+    } catch (err) {
+      if (err instanceof HubError && err.code === 'quota_exceeded') return err
+      throw err
+    }
+  }
+
+  /** Waits while the collector is deleting one of them: it takes milliseconds, and afterwards the object is simply absent. */
+  async #lease(repoId: RepoId, objects: readonly LfsPointer[]): Promise<void> {
+    let left = objects
+    for (let attempt = 0; left.length > 0; attempt += 1) {
+      const blocked = new Set(
+        await this.#lfs.lease(repoId, left, isoNow(this.limits.graceSeconds * 1000)),
+      )
+      left = left.filter((it) => blocked.has(it.oid))
+      if (left.length === 0) return
+      if (attempt > 200) throw new HubError('busy', 'an object is being removed, try again')
+      await new Promise((resolve) => setTimeout(resolve, 50))
+    }
+  }
+
+  async #planParts(repo: Repo, object: LfsPointer): Promise<UploadStep> {
+    const known = await this.#lfs.findUploadFor(repo.id, object.oid)
+    const partSize = Math.max(
+      this.limits.partBytes,
+      this.#store.kind === 's3' ? MIN_S3_PART : 1,
+      Math.ceil(object.size / MAX_PARTS),
+    )
+    const upload =
+      known ??
+      (await this.#lfs.createUpload({
+        repoId: repo.id,
+        ...object,
+        storeUploadId: await this.#store.parts.begin(lfsKey(object.oid)),
+        partSize,
+        expiresAt: isoNow(this.limits.graceSeconds * 1000),
+      }))
+    return { type: 'multipart', upload, parts: Math.ceil(object.size / upload.partSize) }
+  }
+
+  /** Takes an object's bytes in. Nothing is visible unless size and SHA-256 are right: `checksum_mismatch`, `too_large`. */
+  async receive(
+    repo: Repo,
+    object: LfsPointer,
+    body: Readable,
+    signal: AbortSignal,
+  ): Promise<void> {
+    await this.#policy.requireWritable(repo)
+    await this.#lease(repo.id, [object])
+    await this.#store.put(
+      lfsKey(object.oid),
+      body,
+      { size: object.size, sha256: object.oid },
+      signal,
+    )
+    await this.#lfs.store(repo.id, object, 'raw')
+  }
+
+  async receivePart(
+    uploadId: string,
+    number: number,
+    body: Readable,
+    signal: AbortSignal,
+  ): Promise<{ etag: string }> {
+    const upload = await this.#readUpload(uploadId)
+    const parts = Math.ceil(upload.size / upload.partSize)
+    if (!Number.isInteger(number) || number < 1 || number > parts)
+      throw new HubError('invalid_input', 'There is no such part.')
+    const size = number < parts ? upload.partSize : upload.size - (parts - 1) * upload.partSize
+    const key = lfsKey(upload.oid)
+    const etag = await this.#store.parts.putPart(
+      key,
+      upload.storeUploadId ?? '',
+      number,
+      body,
+      size,
+      signal,
+    )
+    return { etag }
+  }
+
+  /** Idempotent: a repeated completion of a stored object is fine. */
+  async complete(
+    uploadId: string,
+    repo: Repo,
+    object: LfsPointer,
+    parts: readonly { number: number; etag: string }[],
+    signal: AbortSignal,
+  ): Promise<void> {
+    if ((await this.#lfs.findLinked(repo.id, [object.oid])).has(object.oid)) return
+    const upload = await this.#readUpload(uploadId)
+    if (upload.repoId !== repo.id || upload.oid !== object.oid)
+      throw new HubError('invalid_input', 'The upload belongs to another object.')
+    await this.#lease(repo.id, [object])
+    await this.#store.parts.complete(
+      lfsKey(object.oid),
+      upload.storeUploadId ?? '',
+      parts,
+      { size: object.size, sha256: object.oid },
+      signal,
+    )
+    await this.#lfs.store(repo.id, object, 'raw')
+    await this.#lfs.deleteUpload(upload.id)
+  }
+
+  async #readUpload(id: string): Promise<LfsUpload> {
+    const upload = await this.#lfs.findUpload(id)
+    if (!upload)
+      throw new HubError('object_not_found', 'The upload has ended or expired. Ask for a new one.')
+    return upload
+  }
+
+  /**
+   * After an upload: throws unless the repository serves the object. For bytes that a client put into S3 by itself this
+   * is where they are looked at (size, and the checksum S3 holds) before the object becomes visible.
+   */
+  async verify(repo: Repo, object: LfsPointer): Promise<void> {
+    const linked = (await this.#lfs.findLinked(repo.id, [object.oid])).get(object.oid)
+    if (linked) {
+      if (linked.size !== object.size)
+        throw new HubError('unprocessable', `The object has ${linked.size} bytes.`)
+      return
+    }
+    throw new HubError('object_not_found', 'The object has not been uploaded.')
+  }
+
+  /** Throws `object_not_found` unless this repository is linked to the object. */
+  async read(repo: Repo, oid: LfsOid): Promise<LfsObject> {
+    const object = isLfsOid(oid) ? (await this.#lfs.findLinked(repo.id, [oid])).get(oid) : undefined
+    if (!object) throw new HubError('object_not_found', 'Object does not exist in this repository')
+    return object
+  }
+
+  open(object: LfsObject, range?: ByteRange): Promise<Readable> {
+    return this.#store.open(lfsKey(object.oid), range)
+  }
+}

@@ -1,0 +1,703 @@
+import type { Readable } from 'node:stream'
+import type {
+  GateMode,
+  GitOid,
+  HubEvent,
+  LfsOid,
+  LfsPointer,
+  Namespace,
+  ObjectFormat,
+  Org,
+  OrgMembership,
+  OrgRole,
+  Ref,
+  RefUpdate,
+  Repo,
+  RepoAddress,
+  RepoFile,
+  RepoId,
+  RepoKind,
+  Token,
+  TokenRole,
+  User,
+  Visibility,
+} from './types.js'
+
+/*
+ * What the domain needs from the outside: stores (storage/db), the git engine (git/) and object bytes (storage/objects).
+ * A method that changes several rows is one transaction of database calls; none waits for git, hashing or the network inside.
+ * `find…` answers undefined where nothing is there; `read…` throws the HubError of its noun.
+ */
+
+export interface AccountStore {
+  findNamespace(name: string): Promise<Namespace | undefined>
+  findNamespaceById(id: number): Promise<Namespace | undefined>
+  findUser(name: string): Promise<User | undefined>
+  findUserById(id: number): Promise<User | undefined>
+  findUserByEmail(email: string): Promise<User | undefined>
+  findPasswordHash(userId: number): Promise<string | undefined>
+  findOrg(name: string): Promise<Org | undefined>
+  countUsers(): Promise<number>
+  listUsers(afterId: number, limit: number): Promise<User[]>
+  /** Throws `conflict` when the name (compared without case, `-`, `_`) is taken by a user or organisation. */
+  createUser(user: {
+    name: string
+    email: string | null
+    fullname: string | null
+    passwordHash: string | null
+    isSiteAdmin: boolean
+    quotas: { privateBytes: number | null; publicBytes: number | null }
+  }): Promise<User>
+  /** The organisation and its first owner, or `conflict`. */
+  createOrg(org: {
+    name: string
+    description: string | null
+    ownerId: number
+    quotas: { privateBytes: number | null; publicBytes: number | null }
+  }): Promise<Org>
+  updateUser(
+    id: number,
+    change: Partial<{
+      email: string | null
+      fullname: string | null
+      passwordHash: string
+      isSiteAdmin: boolean
+      isActive: boolean
+    }>,
+  ): Promise<void>
+  updateOrg(
+    id: number,
+    change: Partial<{ description: string | null; fullname: string | null }>,
+  ): Promise<void>
+  readProfile(id: number): Promise<Record<string, unknown>>
+  updateProfile(id: number, profile: Record<string, unknown>): Promise<void>
+  setNamespaceQuotas(
+    id: number,
+    quotas: { privateBytes?: number | null; publicBytes?: number | null },
+  ): Promise<void>
+  /** Throws `conflict` while the namespace still owns repositories. */
+  deleteNamespace(id: number): Promise<void>
+  listMemberships(userId: number): Promise<OrgMembership[]>
+  listMembers(orgId: number): Promise<{ user: User; role: OrgRole; since: string }[]>
+  /** role null removes. Throws `conflict` when the organisation would be left without an owner. */
+  setMember(orgId: number, userId: number, role: OrgRole | null): Promise<void>
+
+  createToken(token: {
+    userId: number
+    name: string
+    kind: 'token' | 'session'
+    hash: string
+    role: TokenRole
+    repoIds: readonly RepoId[]
+    expiresAt: string | null
+  }): Promise<Token>
+  findTokenByHash(hash: string): Promise<Token | undefined>
+  listTokens(userId: number): Promise<Token[]>
+  touchToken(id: string): Promise<void>
+  deleteToken(userId: number, id: string): Promise<boolean>
+
+  createInvitation(invitation: {
+    tokenHash: string
+    orgId: number | null
+    role: OrgRole
+    email: string | null
+    createdBy: number | null
+    maxUsage: number
+    expiresAt: string
+  }): Promise<void>
+  findInvitation(tokenHash: string): Promise<Invitation | undefined>
+  listInvitations(orgId: number | null): Promise<Invitation[]>
+  /** Counts one use; false when it is used up, expired or gone. */
+  useInvitation(tokenHash: string): Promise<boolean>
+  deleteInvitation(tokenHash: string): Promise<boolean>
+
+  /** Failures of this key within the window ending now. */
+  countLoginFailures(key: string, windowSeconds: number): Promise<number>
+  addLoginFailure(key: string, windowSeconds: number): Promise<void>
+  clearLoginFailures(key: string): Promise<void>
+}
+
+export interface Invitation {
+  readonly tokenHash: string
+  readonly orgId: number | null
+  readonly role: OrgRole
+  readonly email: string | null
+  /** -1 = without limit. */
+  readonly maxUsage: number
+  readonly usageCount: number
+  readonly createdAt: string
+  readonly expiresAt: string
+}
+
+export interface RepoListQuery {
+  readonly kind?: RepoKind
+  readonly namespaceId?: number
+  /** Substring of `namespace/name`, without case. Every one must match. */
+  readonly search?: readonly string[]
+  readonly visibility?: Visibility
+  readonly gated?: boolean
+  readonly sort:
+    | 'updatedAt'
+    | 'createdAt'
+    | 'downloads'
+    | 'likes'
+    | 'trendingScore'
+    | 'name'
+    | 'size'
+  readonly order: 'asc' | 'desc'
+  readonly limit: number
+  /** Only for APIs that promise page numbers. */
+  readonly offset?: number
+  /** Position after which the page starts: sort value and seq of the last item of the page before. */
+  readonly after?: { readonly value: string | number; readonly seq: number }
+  /** Undefined = everything (site administration). */
+  readonly visibleTo?: { readonly userId: number | null; readonly namespaceIds: readonly number[] }
+  readonly repoIds?: readonly RepoId[]
+}
+
+export interface RepoStore {
+  /** Follows no redirect. */
+  findByAddress(address: RepoAddress): Promise<Repo | undefined>
+  findById(id: RepoId): Promise<Repo | undefined>
+  findBySeq(seq: number): Promise<Repo | undefined>
+  /** The repository that used to live at this address, while nobody took the name again. */
+  findRedirect(address: RepoAddress): Promise<Repo | undefined>
+  list(query: RepoListQuery): Promise<Repo[]>
+  count(
+    query: Omit<RepoListQuery, 'sort' | 'order' | 'limit' | 'after' | 'offset'>,
+  ): Promise<number>
+  /** Every repository that is not being deleted, by seq, for sweeps. */
+  scan(afterSeq: number, limit: number): Promise<Repo[]>
+  /** State `creating`. Throws `repo_exists` with the other's address in its facts when the name is taken. */
+  create(repo: {
+    id: RepoId
+    kind: RepoKind
+    namespaceId: number
+    name: string
+    visibility: Visibility
+    description: string
+    defaultBranch: string
+    objectFormat: ObjectFormat
+    sdk: string | null
+  }): Promise<Repo>
+  markReady(id: RepoId, event: HubEvent): Promise<void>
+  /** Frees the name at once, drops what points at it, leaves the `repo.purge` job. One transaction with the event. */
+  markDeleting(id: RepoId, event: HubEvent): Promise<void>
+  /** Removes the rows of a repository whose bytes are gone. */
+  purge(id: RepoId): Promise<void>
+  listByState(state: Repo['state']): Promise<Repo[]>
+  /** Throws `repo_exists`. `redirect`: the old address leads here until somebody takes it. */
+  move(
+    id: RepoId,
+    to: { namespaceId: number; name: string },
+    options: { redirect: boolean; event: HubEvent },
+  ): Promise<Repo>
+  updateSettings(
+    id: RepoId,
+    change: Partial<{
+      visibility: Visibility
+      gate: GateMode
+      description: string
+      defaultBranch: string
+      quotaBytes: number | null
+      disabled: boolean
+      sdk: string | null
+    }>,
+    event: HubEvent,
+  ): Promise<Repo>
+  readExtraSettings(id: RepoId): Promise<Record<string, unknown>>
+  updateExtraSettings(id: RepoId, change: Record<string, unknown>): Promise<void>
+  findMemberRole(id: RepoId, userId: number): Promise<string | undefined>
+  setMember(id: RepoId, userId: number, role: string | null): Promise<void>
+  listMembers(id: RepoId): Promise<{ userId: number; name: string; role: string }[]>
+
+  addLike(id: RepoId, userId: number): Promise<boolean>
+  removeLike(id: RepoId, userId: number): Promise<boolean>
+  hasLike(id: RepoId, userId: number): Promise<boolean>
+  listLikers(id: RepoId, limit: number, offset: number): Promise<{ user: User; at: string }[]>
+  listLikes(userId: number, limit: number, offset: number): Promise<{ repo: Repo; at: string }[]>
+  /** One session per visitor and 15-minute bucket; true when this one is new. */
+  countDownload(id: RepoId, visitor: string, authenticated: boolean): Promise<boolean>
+  downloadsByDay(
+    id: RepoId,
+    sinceDay: string,
+  ): Promise<{ day: string; sessions: number; authenticated: number; files: number }[]>
+  /** Recomputes `trendingScore` of every repository with recent downloads and forgets old sessions. */
+  refreshTrending(): Promise<void>
+}
+
+/** What the database must know after refs changed, worked out from git before the transaction starts. */
+export interface RefRecord {
+  readonly repoId: RepoId
+  /** The digest that the derivation started from; the transaction does nothing and answers false when it is no longer current. */
+  readonly fromDigest: string
+  readonly toDigest: string
+  readonly updates: readonly RefUpdate[]
+  /** Undefined: the default branch did not change. */
+  readonly head?: {
+    readonly oid: GitOid | null
+    readonly at: string | null
+    readonly commitCount: number
+    readonly removed: readonly string[] | 'all'
+    readonly upserted: readonly RepoFile[]
+  }
+  readonly defaultBranch: string
+  readonly gitBytes: number
+  readonly pushedAt: string | null
+  readonly events: readonly HubEvent[]
+}
+
+export interface RefStore {
+  list(repoId: RepoId): Promise<Ref[]>
+  record(change: RefRecord): Promise<boolean>
+  /** Drops what was derived, so that the next record derives all of it. */
+  forget(repoId: RepoId): Promise<void>
+  setGitBytes(repoId: RepoId, gitBytes: number): Promise<void>
+}
+
+export interface FileStore {
+  find(repoId: RepoId, path: string): Promise<RepoFile | undefined>
+  findMany(repoId: RepoId, paths: readonly string[]): Promise<RepoFile[]>
+  /** By path, in byte order of the path. */
+  list(repoId: RepoId, after: string, limit: number): Promise<RepoFile[]>
+  count(repoId: RepoId): Promise<number>
+}
+
+export interface LfsObject {
+  readonly oid: LfsOid
+  readonly size: number
+  readonly storage: string
+}
+
+export interface LfsLock {
+  readonly id: string
+  readonly path: string
+  readonly ref: string | null
+  readonly ownerId: number
+  readonly ownerName: string
+  readonly lockedAt: string
+}
+
+export interface LfsUpload {
+  readonly id: string
+  readonly repoId: RepoId
+  readonly oid: LfsOid
+  readonly size: number
+  readonly storeUploadId: string | null
+  readonly partSize: number
+  readonly expiresAt: string
+}
+
+export interface LfsStore {
+  /** Of these oids, the objects that this repository may serve. One query whatever the number. */
+  findLinked(repoId: RepoId, oids: readonly LfsOid[]): Promise<Map<LfsOid, LfsObject>>
+  findObject(oid: LfsOid): Promise<LfsObject | undefined>
+  findObjects(oids: readonly LfsOid[]): Promise<Map<LfsOid, LfsObject>>
+  /** Repositories other than this one that hold the object. */
+  listReposWith(oid: LfsOid): Promise<RepoId[]>
+  /**
+   * Protects these oids from garbage collection until `expiresAt` and reserves their sizes; renews older leases of the same repository.
+   * Answers the oids that are being deleted right now: ask again shortly.
+   */
+  lease(repoId: RepoId, objects: readonly LfsPointer[], expiresAt: string): Promise<LfsOid[]>
+  release(repoId: RepoId, oids: readonly LfsOid[]): Promise<void>
+  /** The bytes are in place: object row and link, lease kept for the push to come. */
+  store(repoId: RepoId, object: LfsPointer, storage: string): Promise<void>
+  link(repoId: RepoId, objects: readonly LfsPointer[]): Promise<void>
+  /** Links of this repository, by oid. */
+  listLinks(
+    repoId: RepoId,
+    after: string,
+    limit: number,
+  ): Promise<{ oid: LfsOid; size: number; createdAt: string }[]>
+  /**
+   * Drops the links that no live lease protects and answers how many. Undefined, and nothing done, when the repository's
+   * refs are not the ones (`refsDigest`) by which the oids were found unreachable.
+   */
+  unlinkUnleased(
+    repoId: RepoId,
+    oids: readonly LfsOid[],
+    refsDigest: string,
+  ): Promise<number | undefined>
+  /** Bytes leased by a namespace's pool and not yet linked there. */
+  leasedBytes(namespaceId: number, pool: 'private' | 'public'): Promise<number>
+  /** Objects without any link or live lease, older than `before`, by oid. */
+  listOrphans(before: string, after: string, limit: number): Promise<LfsObject[]>
+  /** State `deleting`, unless a link or lease appeared meanwhile (false). */
+  claimOrphan(oid: LfsOid): Promise<boolean>
+  dropOrphan(oid: LfsOid): Promise<void>
+  listDeleting(): Promise<LfsObject[]>
+  purgeExpiredLeases(): Promise<void>
+  scanObjects(after: string, limit: number): Promise<LfsObject[]>
+
+  createUpload(upload: Omit<LfsUpload, 'id'>): Promise<LfsUpload>
+  findUpload(id: string): Promise<LfsUpload | undefined>
+  findUploadFor(repoId: RepoId, oid: LfsOid): Promise<LfsUpload | undefined>
+  deleteUpload(id: string): Promise<void>
+  listExpiredUploads(): Promise<LfsUpload[]>
+
+  /** Throws `conflict` with the existing lock in its facts. */
+  createLock(
+    repoId: RepoId,
+    lock: { path: string; ref: string | null; ownerId: number; ownerName: string },
+  ): Promise<LfsLock>
+  findLock(repoId: RepoId, id: string): Promise<LfsLock | undefined>
+  listLocks(
+    repoId: RepoId,
+    filter: { path?: string; id?: string; ref?: string; after?: string; limit: number },
+  ): Promise<LfsLock[]>
+  deleteLock(repoId: RepoId, id: string): Promise<void>
+}
+
+export interface NamespaceUsage {
+  /** Unique stored bytes: git bytes of every repository plus each LFS object once. */
+  readonly privateBytes: number
+  readonly publicBytes: number
+}
+
+export interface QuotaStore {
+  usage(namespaceId: number): Promise<NamespaceUsage>
+  /** Cheap upper bound of `usage`, objects shared by several repositories counted more than once. */
+  roughUsage(namespaceId: number): Promise<NamespaceUsage>
+  /** Recounts `lfsBytes` of a repository from its links. */
+  recountRepo(repoId: RepoId): Promise<number>
+  /** Bytes that would be new for the pool if this repository joined it. */
+  bytesNewTo(repoId: RepoId, namespaceId: number, pool: 'private' | 'public'): Promise<number>
+}
+
+export interface EventStore {
+  add(event: HubEvent): Promise<void>
+  list(filter: {
+    repoId?: RepoId
+    afterId?: number
+    limit: number
+  }): Promise<(HubEvent & { id: number; at: string })[]>
+}
+
+/** A hold keeps a repository from being written (squash, prune, mirror lock) until it is released or its lease ends. */
+export interface Hold {
+  readonly id: string
+  readonly repoId: RepoId
+  readonly kind: string
+  /** Who it is held for, as told to refused writers. */
+  readonly holder: string
+  /** The process instance that renews it. */
+  readonly owner: string
+  readonly createdAt: string
+  readonly expiresAt: string
+}
+
+export interface HoldStore {
+  /** Undefined when somebody else holds it exclusively. */
+  acquire(hold: {
+    repoId: RepoId
+    kind: string
+    holder: string
+    owner: string
+    seconds: number
+  }): Promise<Hold | undefined>
+  renew(id: string, seconds: number): Promise<boolean>
+  release(id: string): Promise<void>
+  find(repoId: RepoId): Promise<Hold[]>
+  releaseOwner(owner: string): Promise<void>
+  listOwners(): Promise<string[]>
+}
+
+export interface Job {
+  readonly id: number
+  readonly kind: string
+  readonly key: string
+  readonly data: Readonly<Record<string, unknown>>
+  readonly attempts: number
+}
+
+export interface JobStore {
+  /** One waiting job per kind and key: a second one only moves it earlier and takes the new data. */
+  enqueue(job: {
+    kind: string
+    key: string
+    data?: Record<string, unknown>
+    delayMs?: number
+  }): Promise<void>
+  claim(owner: string, leaseSeconds: number): Promise<Job | undefined>
+  renew(id: number, owner: string, leaseSeconds: number): Promise<boolean>
+  finish(id: number, owner: string): Promise<void>
+  fail(id: number, owner: string, error: string, retryAfterMs: number): Promise<void>
+  counts(): Promise<{ waiting: number; running: number; failing: number }>
+}
+
+export interface SettingStore {
+  find(key: string): Promise<string | undefined>
+  /** Stores `value` unless the key exists; answers what is stored. */
+  findOrCreate(key: string, value: string): Promise<string>
+}
+
+/** The whole truth about a repository's refs at one instant, as read from its directory. */
+export interface RefSnapshot {
+  /** Branch that HEAD names, born or not, without `refs/heads/`. */
+  readonly defaultBranch: string
+  readonly headOid: GitOid | null
+  /** In byte order of the name. Hub-private refs are not in it. */
+  readonly refs: readonly Ref[]
+  /** SHA-256 over HEAD and every name and oid. */
+  readonly digest: string
+}
+
+export interface CommitInfo {
+  readonly oid: GitOid
+  readonly treeOid: GitOid
+  readonly parents: readonly GitOid[]
+  readonly author: Signature
+  readonly committer: Signature
+  readonly message: string
+}
+
+export interface Signature {
+  readonly name: string
+  readonly email: string
+  /** ISO-8601 UTC. */
+  readonly at: string
+}
+
+export interface TreeEntry {
+  readonly path: string
+  readonly mode: string
+  readonly type: 'blob' | 'tree' | 'commit'
+  readonly oid: GitOid
+  /** Blob bytes; 0 for trees and submodules. */
+  readonly size: number
+}
+
+export interface BlobChange {
+  readonly path: string
+  /** null = the path is gone. */
+  readonly after: { readonly mode: string; readonly oid: GitOid } | null
+}
+
+/** One step of a commit made by the hub. Steps apply in order; paths were validated by the domain. */
+export type CommitStep =
+  | {
+      readonly type: 'put'
+      readonly path: string
+      readonly mode: string
+      readonly content: Buffer | Readable
+      readonly size: number
+    }
+  | { readonly type: 'link'; readonly path: string; readonly mode: string; readonly oid: GitOid }
+  | { readonly type: 'delete'; readonly path: string }
+
+/** Environment under which git sees the objects of a push that is not accepted yet. */
+export interface Quarantine {
+  readonly objectDirectory: string
+  readonly alternates: string
+}
+
+/** What a bare repository's hook hands over; answered with lines for the pusher and a verdict. */
+export interface HookCall {
+  readonly hook: 'pre-receive' | 'post-receive'
+  readonly updates: readonly RefUpdate[]
+  readonly pushOptions: readonly string[]
+  readonly quarantine: Quarantine | undefined
+}
+
+export interface HookAnswer {
+  readonly accept: boolean
+  /** Shown on the pusher's terminal. */
+  readonly lines: readonly string[]
+}
+
+export interface GitServiceRun {
+  readonly service: 'upload-pack' | 'receive-pack'
+  /** Value of the client's Git-Protocol header, already checked. */
+  readonly protocol: string | undefined
+  readonly advertise?: boolean
+  readonly input: Readable
+  readonly output: NodeJS.WritableStream
+  readonly signal: AbortSignal
+  readonly maxInputBytes?: number | undefined
+  readonly onHook?: (call: HookCall) => Promise<HookAnswer>
+  /** Hears why a hook call could not be answered; the pusher is told "internal error". */
+  readonly onHookError?: (err: unknown) => void
+}
+
+/** The git engine: bare repositories named by repository id. Every method throws `git_failed` when git does. */
+export interface GitEngine {
+  create(id: RepoId, options: { objectFormat: ObjectFormat; defaultBranch: string }): Promise<void>
+  remove(id: RepoId): Promise<void>
+  exists(id: RepoId): Promise<boolean>
+  /** Repository ids that have a directory. */
+  listDirectories(): AsyncIterable<RepoId>
+  directory(id: RepoId): string
+
+  snapshot(id: RepoId): Promise<RefSnapshot>
+  /** Targets of the annotated tags in a snapshot, by ref name. */
+  peel(id: RepoId, snapshot: RefSnapshot): Promise<Map<string, GitOid>>
+  /** All or nothing, each compared with its old oid; throws `conflict` when one moved. */
+  updateRefs(id: RepoId, updates: readonly RefUpdate[]): Promise<void>
+  setHead(id: RepoId, branch: string): Promise<void>
+
+  runService(id: RepoId, run: GitServiceRun): Promise<void>
+
+  /** Full oid of a commit for a revision expression that `isSafeRevision` let through; undefined when there is none. */
+  resolveCommit(id: RepoId, revision: string): Promise<GitOid | undefined>
+  readCommit(id: RepoId, oid: GitOid): Promise<CommitInfo>
+  /** Newest first, following parents. */
+  log(
+    id: RepoId,
+    from: GitOid,
+    options: { skip: number; limit: number; path?: string },
+  ): Promise<CommitInfo[]>
+  countCommits(id: RepoId, from: GitOid, not?: GitOid): Promise<number>
+  /** The object at a path of a commit or tree; undefined when there is none. */
+  findEntry(id: RepoId, commit: GitOid, path: string): Promise<TreeEntry | undefined>
+  /** Children of a tree path, in git's order; undefined when the path is no tree. */
+  listTree(
+    id: RepoId,
+    commit: GitOid,
+    path: string,
+    options: { recursive: boolean },
+  ): AsyncIterable<TreeEntry>
+  blobSize(id: RepoId, oid: GitOid): Promise<number | undefined>
+  /** Throws `too_large` above `maxBytes`. */
+  readBlob(id: RepoId, oid: GitOid, maxBytes: number): Promise<Buffer>
+  openBlob(
+    id: RepoId,
+    oid: GitOid,
+    signal: AbortSignal,
+  ): Promise<{ size: number; stream: Readable }>
+
+  /** Files that differ between two commits; from null = every file. */
+  diffFiles(id: RepoId, from: GitOid | null, to: GitOid): AsyncIterable<BlobChange>
+  /** Sizes of the given blobs, and which of them are LFS pointers. */
+  inspectBlobs(
+    id: RepoId,
+    oids: readonly GitOid[],
+  ): Promise<{
+    sizes: Map<GitOid, number>
+    pointers: Map<GitOid, LfsPointer & { pointerSize: number }>
+  }>
+  /** LFS pointers in what `tips` bring that `not` (default: every ref) does not reach. */
+  newPointers(
+    id: RepoId,
+    tips: readonly GitOid[],
+    options: { quarantine?: Quarantine | undefined; not?: 'refs' | 'nothing' },
+  ): AsyncIterable<LfsPointer>
+  isAncestor(
+    id: RepoId,
+    ancestor: GitOid,
+    descendant: GitOid,
+    quarantine?: Quarantine,
+  ): Promise<boolean>
+
+  /** Makes a commit on a branch or PR ref; throws `stale_parent` when the ref is not at `parent` any more. Answers the new tip. */
+  commit(
+    id: RepoId,
+    commit: {
+      ref: string
+      parent: GitOid | null
+      message: string
+      author: Signature
+      steps: AsyncIterable<CommitStep> | Iterable<CommitStep>
+    },
+    signal: AbortSignal,
+  ): Promise<GitOid>
+  /** A commit object with this tree and these parents; no ref moves. */
+  commitTree(
+    id: RepoId,
+    commit: { treeOid: GitOid; parents: readonly GitOid[]; message: string; author: Signature },
+  ): Promise<GitOid>
+  createTag(
+    id: RepoId,
+    tag: { name: string; target: GitOid; message: string; tagger: Signature },
+  ): Promise<GitOid>
+
+  /** For the dumb protocol: pack file names, and object files by their path below the repository. */
+  listPacks(id: RepoId): Promise<string[]>
+  openObjectFile(
+    id: RepoId,
+    path: string,
+  ): Promise<{ size: number; etag: string; open(range?: ByteRange): Promise<Readable> } | undefined>
+
+  /** Bytes that a push brings, while it is still in quarantine. */
+  quarantineBytes(quarantine: Quarantine): Promise<number>
+  /** Bytes on disk of the object store. */
+  sizeBytes(id: RepoId): Promise<number>
+  /** Pushes past pre-receive that have not ended, in any process. */
+  pushesInFlight(id: RepoId): Promise<number>
+  /** Packs what is reachable, drops the rest. The caller keeps writers out. */
+  prune(id: RepoId): Promise<void>
+  /** Cheap upkeep after pushes; writers may go on. */
+  maintain(id: RepoId): Promise<void>
+  /** Output of `git fsck --full`; empty = clean. */
+  fsck(id: RepoId): Promise<string[]>
+}
+
+export interface ByteRange {
+  readonly first: number
+  /** Inclusive. */
+  readonly last: number
+}
+
+export interface PresignedPart {
+  readonly number: number
+  readonly url: string
+}
+
+/** Where bytes live, by key. Keys are hub-made (`lfs/ab/cd/<oid>`), never a caller's text. */
+export interface ObjectStore {
+  readonly kind: 'disk' | 's3'
+  size(key: string): Promise<number | undefined>
+  /** Throws `object_not_found`. */
+  open(key: string, range?: ByteRange): Promise<Readable>
+  /** Nothing becomes visible unless size and SHA-256 (where given) are right; throws `checksum_mismatch` or `too_large`. */
+  put(
+    key: string,
+    body: Readable,
+    expect: { size?: number | undefined; sha256?: string | undefined; maxBytes?: number },
+    signal: AbortSignal,
+  ): Promise<{ size: number; sha256: string }>
+  delete(key: string): Promise<void>
+  list(prefix: string): AsyncIterable<{ key: string; size: number; modifiedAt: Date }>
+  /** Throws when the store cannot be used. */
+  check(): Promise<void>
+  /** File to send without a copy through a stream, where there is one. */
+  localPath?(key: string): string
+  /** Direct transfer between client and store; absent where the store cannot. */
+  readonly direct?: DirectTransfer
+  readonly parts: PartUpload
+}
+
+export interface DirectTransfer {
+  presignGet(
+    key: string,
+    options: { seconds: number; filename?: string; contentType?: string },
+  ): Promise<string>
+  /** The signature binds length and SHA-256 by `headers`, which the client must send. */
+  presignPut(
+    key: string,
+    options: { seconds: number; size: number; sha256: string; bindChecksum: boolean },
+  ): Promise<{ url: string; headers: Record<string, string> }>
+  presignPart(key: string, uploadId: string, number: number, seconds: number): Promise<string>
+}
+
+/** Uploads in parts: 1-based numbers, parts may come in any order and again. */
+export interface PartUpload {
+  begin(key: string): Promise<string>
+  putPart(
+    key: string,
+    uploadId: string,
+    number: number,
+    body: Readable,
+    size: number,
+    signal: AbortSignal,
+  ): Promise<string>
+  /** Puts the parts together under `key` only when size and SHA-256 are right, else throws and leaves nothing. Idempotent. */
+  complete(
+    key: string,
+    uploadId: string,
+    parts: readonly { number: number; etag: string }[],
+    expect: { size: number; sha256: string },
+    signal: AbortSignal,
+  ): Promise<void>
+  abort(key: string, uploadId: string): Promise<void>
+}

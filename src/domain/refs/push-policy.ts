@@ -1,0 +1,144 @@
+import { isoNow } from '../../lib/ids.js'
+import { HubError } from '../errors.js'
+import type { GitEngine, HoldStore, HookAnswer, HookCall, LfsStore } from '../ports.js'
+import type { Quotas } from '../quotas/quotas.js'
+import type { LfsPointer, RefUpdate, Repo, Right } from '../types.js'
+import { isRefName } from './ref-names.js'
+
+export interface PushRules {
+  readonly forcePush: 'allow' | 'admins' | 'refuse'
+  readonly defaultBranchDelete: 'refuse' | 'admins'
+  readonly allowMissingLfs: boolean
+}
+
+const LISTED_POINTERS = 20
+const PUSH_LEASE_MS = 60 * 60 * 1000
+
+/** Decides, inside git's quarantine, whether a push may become visible. Every refusal says what to do. */
+export class PushPolicy {
+  readonly #git: GitEngine
+  readonly #lfs: LfsStore
+  readonly #holds: HoldStore
+  readonly #quotas: Quotas
+  readonly #rules: PushRules
+
+  constructor(parts: {
+    git: GitEngine
+    lfs: LfsStore
+    holds: HoldStore
+    quotas: Quotas
+    rules: PushRules
+  }) {
+    this.#git = parts.git
+    this.#lfs = parts.lfs
+    this.#holds = parts.holds
+    this.#quotas = parts.quotas
+    this.#rules = parts.rules
+  }
+
+  /** `onPointer` hears of every LFS object that the push names. */
+  async preReceive(
+    repo: Repo,
+    right: Right,
+    call: HookCall,
+    onPointer: (pointer: LfsPointer) => void = () => undefined,
+  ): Promise<HookAnswer> {
+    try {
+      await this.requireWritable(repo)
+      for (const update of call.updates) await this.#checkUpdate(repo, right, update, call)
+      await this.#checkPointers(repo, call, onPointer)
+      if (call.quarantine) {
+        const bytes = await this.#git.quarantineBytes(call.quarantine)
+        await this.#quotas.requireRoom(repo, bytes)
+      }
+      return { accept: true, lines: [] }
+    } catch (err) {
+      if (err instanceof HubError && err.code !== 'git_failed')
+        return { accept: false, lines: err.message.split('\n') }
+      throw err
+    }
+  }
+
+  /** Throws `repo_locked` while somebody holds the repository (squash, mirror). */
+  async requireWritable(repo: Repo): Promise<void> {
+    const [hold] = await this.#holds.find(repo.id)
+    if (!hold) return
+    throw new HubError(
+      'repo_locked',
+      `The repository is locked for ${hold.kind} by ${hold.holder} until ${hold.expiresAt} at the latest. Try again later.`,
+      { holdId: hold.id },
+    )
+  }
+
+  async #checkUpdate(repo: Repo, right: Right, update: RefUpdate, call: HookCall): Promise<void> {
+    const { name, oldOid, newOid } = update
+    if (!isRefName(name) || name.startsWith('refs/packhorse/'))
+      throw new HubError('invalid_input', `The ref name ${name} is not allowed here.`)
+    if (newOid === null && name === `refs/heads/${repo.defaultBranch}`) {
+      if (this.#rules.defaultBranchDelete === 'refuse' || right !== 'admin')
+        throw new HubError(
+          'forbidden',
+          `Cannot delete ${name}: it is the default branch. Make another branch the default first.`,
+        )
+    }
+    if (!oldOid || !newOid || !name.startsWith('refs/heads/')) return
+    const { forcePush } = this.#rules
+    if (forcePush === 'allow' || (forcePush === 'admins' && right === 'admin')) return
+    if (!(await this.#git.isAncestor(repo.id, oldOid, newOid, call.quarantine)))
+      throw new HubError(
+        'forbidden',
+        `A force push to ${name} needs ${forcePush === 'refuse' ? 'a change of the server’s settings' : 'admin rights on this repository'}. Merge or rebase onto the branch and push again.`,
+      )
+  }
+
+  async #checkPointers(
+    repo: Repo,
+    call: HookCall,
+    onPointer: (pointer: LfsPointer) => void,
+  ): Promise<void> {
+    if (this.#rules.allowMissingLfs) return
+    const tips = call.updates.flatMap((it) => (it.newOid ? [it.newOid] : []))
+    const missing: LfsPointer[] = []
+    let page: LfsPointer[] = []
+    const flush = async () => {
+      // leased first: the collector must not take what this push is about to name
+      await this.#lfs.lease(repo.id, page, isoNow(PUSH_LEASE_MS))
+      missing.push(...(await this.missingPointers(repo, page)))
+      page = []
+    }
+    for await (const pointer of this.#git.newPointers(repo.id, tips, {
+      quarantine: call.quarantine,
+    })) {
+      page.push(pointer)
+      onPointer(pointer)
+      if (page.length >= 5_000) await flush()
+    }
+    if (page.length) await flush()
+    if (missing.length) throw missingPointersError(missing)
+  }
+
+  /** Of these, the ones whose object this repository cannot serve. The size in the pointer must be the object's. */
+  async missingPointers(repo: Repo, pointers: readonly LfsPointer[]): Promise<LfsPointer[]> {
+    if (pointers.length === 0) return []
+    const linked = await this.#lfs.findLinked(
+      repo.id,
+      pointers.map((it) => it.oid),
+    )
+    return pointers.filter((it) => linked.get(it.oid)?.size !== it.size)
+  }
+}
+
+function missingPointersError(missing: readonly LfsPointer[]): HubError {
+  const listed = missing.slice(0, LISTED_POINTERS).map((it) => `  ${it.oid} (${it.size} bytes)`)
+  const more = missing.length - listed.length
+  return new HubError(
+    'object_not_found',
+    [
+      'Your push was rejected because an LFS pointer pointed to a file that does not exist on this server:',
+      ...listed,
+      ...(more > 0 ? [`  … and ${more} more`] : []),
+      'Upload the missing objects with "git lfs push --all <remote>" and push again.',
+    ].join('\n'),
+    { missing: missing.length },
+  )
+}

@@ -1,0 +1,91 @@
+import type { Readable } from 'node:stream'
+import { HubError } from '../errors.js'
+import type { Actor } from '../events/events.js'
+import type { GitEngine, HookAnswer, HookCall, LfsStore, RepoStore } from '../ports.js'
+import type { LfsOid, RefUpdate, Repo, Right } from '../types.js'
+import type { PushPolicy } from './push-policy.js'
+import type { RefRecorder } from './recorder.js'
+
+/** Takes pushes in: git does the work, the policy decides in pre-receive, the recorder follows in post-receive. */
+export class Pushes {
+  readonly #git: GitEngine
+  readonly #policy: PushPolicy
+  readonly #recorder: RefRecorder
+  readonly #repos: RepoStore
+  readonly #lfs: LfsStore
+  readonly #maxPushBytes: number | undefined
+
+  constructor(parts: {
+    git: GitEngine
+    policy: PushPolicy
+    recorder: RefRecorder
+    repos: RepoStore
+    lfs: LfsStore
+    maxPushBytes: number | undefined
+  }) {
+    this.#git = parts.git
+    this.#policy = parts.policy
+    this.#recorder = parts.recorder
+    this.#repos = parts.repos
+    this.#lfs = parts.lfs
+    this.#maxPushBytes = parts.maxPushBytes
+  }
+
+  async receive(
+    repo: Repo,
+    right: Right,
+    actor: Actor,
+    io: {
+      protocol: string | undefined
+      input: Readable
+      output: NodeJS.WritableStream
+      signal: AbortSignal
+      onHookError: (err: unknown) => void
+    },
+  ): Promise<void> {
+    const named: LfsOid[] = []
+    await this.#git.runService(repo.id, {
+      service: 'receive-pack',
+      maxInputBytes: this.#maxPushBytes,
+      onHook: (call) => this.answerHook(repo, right, actor, call, named),
+      ...io,
+    })
+    // a hook that could not reach us (its process was killed) leaves nothing behind that this does not see
+    await this.#recorder.sync((await this.#repos.findById(repo.id)) ?? repo, actor)
+  }
+
+  /** Also for pushes made on the server's own disk, which come through the mailbox. */
+  async answerHook(
+    repo: Repo,
+    right: Right,
+    actor: Actor,
+    call: HookCall,
+    named: LfsOid[] = [],
+  ): Promise<HookAnswer> {
+    if (call.hook === 'pre-receive')
+      return this.#policy.preReceive(repo, right, call, (pointer) => named.push(pointer.oid))
+    try {
+      await this.adoptDefaultBranch(repo, call.updates)
+      await this.#recorder.recordRefUpdates(repo.id, actor)
+      // from here on the commits keep these objects, not the lease that waited for them
+      await this.#lfs.release(repo.id, named)
+      return { accept: true, lines: [] }
+    } catch (err) {
+      if (err instanceof HubError)
+        return { accept: true, lines: ['The push is stored; its metadata follows shortly.'] }
+      throw err
+    }
+  }
+
+  /** The first branch pushed into an empty repository becomes its default when the planned one is not among them. */
+  async adoptDefaultBranch(repo: Repo, updates: readonly RefUpdate[]): Promise<void> {
+    if (repo.headOid !== null) return
+    const { headOid, refs } = await this.#git.snapshot(repo.id)
+    if (headOid !== null) return
+    const pushed = updates.filter((it) => it.newOid && it.name.startsWith('refs/heads/'))
+    const names = pushed.map((it) => it.name.slice('refs/heads/'.length))
+    const branch = ['main', 'master'].find((it) => names.includes(it)) ?? names[0]
+    if (branch && refs.some((it) => it.name === `refs/heads/${branch}`))
+      await this.#git.setHead(repo.id, branch)
+  }
+}

@@ -1,0 +1,159 @@
+import { KeyedLock } from '../../lib/keyed-lock.js'
+import { HubError } from '../errors.js'
+import { type Actor, HUB_ACTOR, makeEvent } from '../events/events.js'
+import type { GitEngine, RefRecord, RefSnapshot, RefStore, RepoStore } from '../ports.js'
+import type { GitOid, Ref, RefUpdate, Repo, RepoFile, RepoId } from '../types.js'
+
+const LINEAR_STEPS = 50
+
+/**
+ * Keeps the database's picture of a repository equal to git. Every way in which refs change ends here; what git says is
+ * the truth, so the same call also repairs what a crash, or a push while the hub was down, left behind.
+ */
+export class RefRecorder {
+  readonly #git: GitEngine
+  readonly #refs: RefStore
+  readonly #repos: RepoStore
+  readonly #turns = new KeyedLock()
+  readonly #listeners: ((
+    repo: Repo,
+    updates: readonly RefUpdate[],
+    actor: Actor,
+  ) => Promise<void>)[] = []
+
+  constructor(parts: { git: GitEngine; refs: RefStore; repos: RepoStore }) {
+    this.#git = parts.git
+    this.#refs = parts.refs
+    this.#repos = parts.repos
+  }
+
+  /** Called after each recorded change, in order of registration; a failure is the change's caller's to see. */
+  onRecorded(
+    listener: (repo: Repo, updates: readonly RefUpdate[], actor: Actor) => Promise<void>,
+  ): void {
+    this.#listeners.push(listener)
+  }
+
+  /** Brings the metadata up to what git has now. Cheap when nothing changed. Answers the repository as it then is. */
+  async sync(repo: Repo, actor: Actor = HUB_ACTOR): Promise<Repo> {
+    const snapshot = await this.#git.snapshot(repo.id)
+    if (snapshot.digest === repo.refsDigest) return repo
+    return this.recordRefUpdates(repo.id, actor)
+  }
+
+  async recordRefUpdates(id: RepoId, actor: Actor): Promise<Repo> {
+    return this.#turns.run(id, async () => {
+      // another process may record at the same time: the transaction tells, and then we look again
+      for (let attempt = 0; attempt < 20; attempt += 1) {
+        const repo = await this.#repos.findById(id)
+        if (!repo) throw new HubError('repo_not_found', 'Repository not found')
+        const snapshot = await this.#git.snapshot(id)
+        if (snapshot.digest === repo.refsDigest) return repo
+        const record = await this.#derive(repo, snapshot, actor)
+        if (await this.#refs.record(record)) {
+          const after = (await this.#repos.findById(id)) ?? repo
+          for (const listener of this.#listeners) await listener(after, record.updates, actor)
+          return after
+        }
+      }
+      throw new HubError('busy', 'the repository changes too fast, try again')
+    })
+  }
+
+  /** Derives everything anew, whatever the database holds. */
+  async rebuild(repo: Repo): Promise<Repo> {
+    await this.#refs.forget(repo.id)
+    return this.recordRefUpdates(repo.id, HUB_ACTOR)
+  }
+
+  /** After pruning or repacking: what the repository now weighs. */
+  async measure(repo: Repo): Promise<void> {
+    await this.#refs.setGitBytes(repo.id, await this.#git.sizeBytes(repo.id))
+  }
+
+  async #derive(repo: Repo, snapshot: RefSnapshot, actor: Actor): Promise<RefRecord> {
+    const updates = diffRefs(await this.#refs.list(repo.id), snapshot.refs)
+    const headChanged = snapshot.headOid !== repo.headOid
+    const at = new Date().toISOString()
+    return {
+      repoId: repo.id,
+      fromDigest: repo.refsDigest,
+      toDigest: snapshot.digest,
+      updates,
+      ...(headChanged ? { head: await this.#deriveHead(repo, snapshot.headOid) } : {}),
+      defaultBranch: snapshot.defaultBranch,
+      gitBytes: await this.#git.sizeBytes(repo.id),
+      pushedAt: updates.length ? at : null,
+      events: updates.length
+        ? [makeEvent('repo.refs', actor, repo, { updates: updates.slice(0, 1_000) })]
+        : [],
+    }
+  }
+
+  async #deriveHead(repo: Repo, to: GitOid | null): Promise<NonNullable<RefRecord['head']>> {
+    if (to === null) return { oid: null, at: null, commitCount: 0, removed: 'all', upserted: [] }
+    // the old tip may have been pruned since: then everything is read anew
+    const from =
+      repo.headOid && (await this.#git.resolveCommit(repo.id, repo.headOid)) ? repo.headOid : null
+    const removed: string[] = []
+    const changed: { path: string; mode: string; oid: GitOid }[] = []
+    for await (const { path, after } of this.#git.diffFiles(repo.id, from, to)) {
+      if (after) changed.push({ path, ...after })
+      else removed.push(path)
+    }
+    const commit = await this.#git.readCommit(repo.id, to)
+    return {
+      oid: to,
+      at: commit.committer.at,
+      commitCount: await this.#countCommits(repo, from, to),
+      removed: from === null ? 'all' : removed,
+      upserted: await this.#describe(repo.id, changed),
+    }
+  }
+
+  async #describe(
+    id: RepoId,
+    changed: readonly { path: string; mode: string; oid: GitOid }[],
+  ): Promise<RepoFile[]> {
+    const { sizes, pointers } = await this.#git.inspectBlobs(id, [
+      ...new Set(changed.map((it) => it.oid)),
+    ])
+    return changed.map(({ path, mode, oid }) => {
+      const pointer = pointers.get(oid)
+      return {
+        path,
+        mode,
+        blobOid: oid,
+        size: pointer?.size ?? sizes.get(oid) ?? 0,
+        lfsOid: pointer?.oid ?? null,
+        pointerSize: pointer?.pointerSize ?? null,
+      }
+    })
+  }
+
+  async #countCommits(repo: Repo, from: GitOid | null, to: GitOid): Promise<number> {
+    if (from === null) return this.#git.countCommits(repo.id, to)
+    // most pushes add a few commits on a straight line: count them without a process
+    let at: GitOid = to
+    for (let steps = 0; steps <= LINEAR_STEPS; steps += 1) {
+      if (at === from) return repo.commitCount + steps
+      const { parents } = await this.#git.readCommit(repo.id, at)
+      if (parents.length !== 1) break
+      at = parents[0] as GitOid
+    }
+    return this.#git.countCommits(repo.id, to)
+  }
+}
+
+/** Both lists in byte order of the name. */
+export function diffRefs(before: readonly Ref[], after: readonly Ref[]): RefUpdate[] {
+  const old = new Map(before.map((it) => [it.name, it.oid]))
+  const updates: RefUpdate[] = []
+  for (const { name, oid } of after) {
+    const was = old.get(name) ?? null
+    if (was !== oid) updates.push({ name, oldOid: was, newOid: oid })
+    old.delete(name)
+  }
+  for (const [name, oid] of old) updates.push({ name, oldOid: oid, newOid: null })
+  return updates
+}

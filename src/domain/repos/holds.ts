@@ -1,0 +1,61 @@
+import { HubError } from '../errors.js'
+import type { GitEngine, HoldStore } from '../ports.js'
+import type { Repo } from '../types.js'
+
+const LEASE_SECONDS = 60
+const DRAIN_MS = 30_000
+
+/** Keeps writers out of a repository while something needs it for itself. */
+export class Holds {
+  readonly #store: HoldStore
+  readonly #git: GitEngine
+  readonly #owner: string
+
+  /** `owner` names this process instance, so that its holds can be swept after it died. */
+  constructor(parts: { holds: HoldStore; git: GitEngine; owner: string }) {
+    this.#store = parts.holds
+    this.#git = parts.git
+    this.#owner = parts.owner
+  }
+
+  /**
+   * Runs `task` with new pushes refused and the ones past pre-receive finished.
+   * Throws `repo_locked` when somebody else holds it, `busy` when pushes do not end in time.
+   */
+  async run<T>(repo: Repo, kind: string, holder: string, task: () => Promise<T>): Promise<T> {
+    const hold = await this.#store.acquire({
+      repoId: repo.id,
+      kind,
+      holder,
+      owner: this.#owner,
+      seconds: LEASE_SECONDS,
+    })
+    if (!hold) {
+      const [other] = await this.#store.find(repo.id)
+      throw new HubError(
+        'repo_locked',
+        `The repository is locked for ${other?.kind ?? 'maintenance'} by ${other?.holder ?? 'somebody'}. Try again later.`,
+      )
+    }
+    const renewal = setInterval(
+      () => void this.#store.renew(hold.id, LEASE_SECONDS).catch(() => undefined),
+      (LEASE_SECONDS * 1000) / 3,
+    )
+    try {
+      await this.#drain(repo)
+      return await task()
+    } finally {
+      clearInterval(renewal)
+      await this.#store.release(hold.id)
+    }
+  }
+
+  async #drain(repo: Repo): Promise<void> {
+    const deadline = Date.now() + DRAIN_MS
+    while ((await this.#git.pushesInFlight(repo.id)) > 0) {
+      if (Date.now() > deadline)
+        throw new HubError('busy', 'pushes are still running, try again later')
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+  }
+}

@@ -1,0 +1,204 @@
+import { newRepoId } from '../../lib/ids.js'
+import type { Access } from '../access/access.js'
+import type { Committer } from '../commits/committer.js'
+import { HubError } from '../errors.js'
+import { type Actor, makeEvent } from '../events/events.js'
+import type { AccountStore, GitEngine, JobStore, RepoStore } from '../ports.js'
+import { poolOf, type Quotas } from '../quotas/quotas.js'
+import type { PushPolicy } from '../refs/push-policy.js'
+import { checkShortRefName } from '../refs/ref-names.js'
+import type { GateMode, Namespace, ObjectFormat, Repo, RepoKind, Visibility } from '../types.js'
+import { initialFiles } from './initial-files.js'
+import { checkRepoName } from './names.js'
+
+export interface CreateOrder {
+  readonly kind: RepoKind
+  readonly namespace: string
+  readonly name: string
+  readonly visibility: Visibility
+  readonly description?: string | undefined
+  readonly defaultBranch?: string | undefined
+  readonly objectFormat?: ObjectFormat | undefined
+  readonly sdk?: string | undefined
+  /** The first commit: the kind's usual files, these files (none = an empty commit), or no commit at all. */
+  readonly start: 'usual' | 'unborn' | readonly { path: string; content: Buffer }[]
+}
+
+/** The life of repositories: create, move, settings, delete. Squash has a file of its own. */
+export class RepoRegistry {
+  readonly #repos: RepoStore
+  readonly #accounts: AccountStore
+  readonly #git: GitEngine
+  readonly #access: Access
+  readonly #committer: Committer
+  readonly #quotas: Quotas
+  readonly #policy: PushPolicy
+  readonly #jobs: JobStore
+
+  constructor(parts: {
+    repos: RepoStore
+    accounts: AccountStore
+    git: GitEngine
+    access: Access
+    committer: Committer
+    quotas: Quotas
+    policy: PushPolicy
+    jobs: JobStore
+  }) {
+    this.#repos = parts.repos
+    this.#accounts = parts.accounts
+    this.#git = parts.git
+    this.#access = parts.access
+    this.#committer = parts.committer
+    this.#quotas = parts.quotas
+    this.#policy = parts.policy
+    this.#jobs = parts.jobs
+  }
+
+  /** Throws `invalid_input`, `account_not_found`, `forbidden`, `repo_exists`, `quota_exceeded`. */
+  async create(order: CreateOrder, actor: Actor): Promise<Repo> {
+    checkRepoName(order.name)
+    if (order.defaultBranch !== undefined) checkShortRefName(order.defaultBranch)
+    const namespace = await this.#namespace(order.namespace)
+    this.#access.requireNamespace(actor.caller, namespace, 'write')
+    await this.#quotas.requireNamespaceRoom(namespace, poolOf(order.visibility), 0)
+    const id = newRepoId()
+    const options = {
+      objectFormat: order.objectFormat ?? 'sha1',
+      defaultBranch: order.defaultBranch ?? 'main',
+    } as const
+    const repo = await this.#repos.create({
+      id,
+      kind: order.kind,
+      namespaceId: namespace.id,
+      name: order.name,
+      visibility: order.visibility,
+      description: order.description ?? '',
+      sdk: order.sdk ?? null,
+      ...options,
+    })
+    try {
+      await this.#git.create(id, options)
+      if (order.start !== 'unborn') await this.#firstCommit(repo, order, actor)
+      await this.#repos.markReady(id, makeEvent('repo.create', actor, repo))
+    } catch (err) {
+      await this.#repos.markDeleting(
+        id,
+        makeEvent('repo.delete', actor, repo, { why: 'creation failed' }),
+      )
+      throw err
+    }
+    return (await this.#repos.findById(id)) ?? repo
+  }
+
+  async #firstCommit(repo: Repo, order: CreateOrder, actor: Actor): Promise<void> {
+    const files =
+      order.start === 'usual'
+        ? initialFiles(order.kind, repo)
+        : (order.start as Exclude<CreateOrder['start'], string>)
+    const at = new Date().toISOString()
+    await this.#committer.commit(
+      repo,
+      `refs/heads/${repo.defaultBranch}`,
+      actor,
+      async () => ({
+        message: 'initial commit',
+        author: { name: 'system', email: 'system@users.noreply.packhorse', at },
+        steps: files.map(({ path, content }) => ({
+          type: 'put' as const,
+          path,
+          mode: '100644',
+          content,
+          size: content.length,
+        })),
+      }),
+      new AbortController().signal,
+    )
+  }
+
+  /** One metadata transaction, whatever the size. `redirect`: the old address keeps leading here. */
+  async move(
+    repo: Repo,
+    to: { namespace: string; name: string },
+    actor: Actor,
+    options: { redirect: boolean },
+  ): Promise<Repo> {
+    checkRepoName(to.name)
+    const namespace = await this.#namespace(to.namespace)
+    if (namespace.id !== repo.namespaceId) {
+      this.#access.requireNamespace(actor.caller, namespace, 'write')
+      if (!actor.caller.isSiteAdmin)
+        await this.#quotas.requireRoomFor(repo, namespace, poolOf(repo.visibility))
+    }
+    await this.#policy.requireWritable(repo)
+    const target = `${namespace.name}/${to.name}`
+    return this.#repos.move(
+      repo.id,
+      { namespaceId: namespace.id, name: to.name },
+      { ...options, event: makeEvent('repo.move', actor, repo, { to: target }) },
+    )
+  }
+
+  async changeSettings(
+    repo: Repo,
+    change: {
+      visibility?: Visibility | undefined
+      gate?: GateMode | undefined
+      description?: string | undefined
+      defaultBranch?: string | undefined
+      quotaBytes?: number | null | undefined
+    },
+    actor: Actor,
+  ): Promise<Repo> {
+    const { visibility, defaultBranch } = change
+    if (visibility && poolOf(visibility) !== poolOf(repo.visibility)) {
+      const namespace = await this.#accounts.findNamespaceById(repo.namespaceId)
+      if (namespace) await this.#quotas.requireRoomFor(repo, namespace, poolOf(visibility))
+    }
+    if (defaultBranch !== undefined && defaultBranch !== repo.defaultBranch) {
+      const { refs } = await this.#git.snapshot(repo.id)
+      if (!refs.some((it) => it.name === `refs/heads/${defaultBranch}`))
+        throw new HubError('revision_not_found', `Invalid rev id: ${defaultBranch.slice(0, 200)}`)
+      await this.#policy.requireWritable(repo)
+      await this.#git.setHead(repo.id, defaultBranch)
+    }
+    const set = Object.fromEntries(
+      Object.entries(change).filter(([, value]) => value !== undefined),
+    )
+    return this.#repos.updateSettings(repo.id, set, makeEvent('repo.settings', actor, repo, set))
+  }
+
+  /** The name is free at once; the bytes go in the background. */
+  async delete(repo: Repo, actor: Actor): Promise<void> {
+    await this.#policy.requireWritable(repo)
+    await this.#repos.markDeleting(repo.id, makeEvent('repo.delete', actor, repo))
+  }
+
+  /** The job behind `delete`; safe to run again after a crash. */
+  async purge(id: string): Promise<void> {
+    await this.#git.remove(id)
+    await this.#repos.purge(id)
+    await this.#jobs.enqueue({ kind: 'lfs.gc', key: 'all' })
+  }
+
+  /** After a start: creations that a crash cut off never became visible and are swept. */
+  async sweepUnfinished(actor: Actor, olderThanMs: number): Promise<void> {
+    const before = new Date(Date.now() - olderThanMs).toISOString()
+    for (const repo of await this.#repos.listByState('creating'))
+      if (repo.createdAt <= before)
+        await this.#repos.markDeleting(
+          repo.id,
+          makeEvent('repo.delete', actor, repo, { why: 'unfinished' }),
+        )
+  }
+
+  async #namespace(name: string): Promise<Namespace> {
+    const namespace = await this.#accounts.findNamespace(name)
+    if (!namespace)
+      throw new HubError(
+        'account_not_found',
+        `The namespace "${name.slice(0, 100)}" does not exist.`,
+      )
+    return namespace
+  }
+}

@@ -1,0 +1,152 @@
+import { LRUCache } from 'lru-cache'
+import { HubError } from '../domain/errors.js'
+import type { Quarantine } from '../domain/ports.js'
+import type { GitOid } from '../domain/types.js'
+import { type GitProcess, startGit } from './spawn.js'
+
+export interface ObjectInfo {
+  readonly oid: GitOid
+  readonly type: 'blob' | 'tree' | 'commit' | 'tag'
+  readonly size: number
+}
+
+interface Waiting {
+  readonly wantsContent: boolean
+  readonly resolve: (it: { info: ObjectInfo; content: Buffer | undefined } | undefined) => void
+  readonly reject: (err: unknown) => void
+}
+
+/**
+ * One `git cat-file --batch-command` (git 2.36+): "info <object>" and "contents <object>" lines in,
+ * "<oid> <type> <size>\n[<bytes>\n]" or "<object> missing\n" out, in order. Content is held in memory: ask for size first.
+ */
+export class CatFile {
+  readonly #git: GitProcess
+  readonly #waiting: Waiting[] = []
+  #chunks: Buffer[] = []
+  #buffered = 0
+  #need = 0
+  #pending: { info: ObjectInfo; waiting: Waiting } | undefined
+  #ended = false
+
+  constructor(cwd: string, quarantine?: Quarantine) {
+    this.#git = startGit('cat-file', ['--batch-command'], { cwd, quarantine })
+    this.#git.stdout.on('data', (chunk: Buffer) => this.#take(chunk))
+    this.#git.exited.then(
+      () => this.#fail(),
+      () => this.#fail(),
+    )
+  }
+
+  get busy(): boolean {
+    return this.#waiting.length > 0 || this.#pending !== undefined
+  }
+
+  get ended(): boolean {
+    return this.#ended
+  }
+
+  async info(object: string): Promise<ObjectInfo | undefined> {
+    return (await this.#ask('info', object))?.info
+  }
+
+  async contents(object: string): Promise<{ info: ObjectInfo; content: Buffer } | undefined> {
+    const got = await this.#ask('contents', object)
+    return got && { info: got.info, content: got.content ?? Buffer.alloc(0) }
+  }
+
+  close(): void {
+    this.#git.stdin.end()
+    if (!this.busy) this.#git.kill()
+  }
+
+  #ask(command: 'info' | 'contents', object: string) {
+    if (/[\n\0]/.test(object) || object.length > 8192)
+      return Promise.resolve(undefined) as Promise<undefined>
+    if (this.#ended)
+      return Promise.reject(new HubError('git_failed', 'git cat-file ended')) as Promise<undefined>
+    return new Promise<{ info: ObjectInfo; content: Buffer | undefined } | undefined>(
+      (resolve, reject) => {
+        this.#waiting.push({ wantsContent: command === 'contents', resolve, reject })
+        this.#git.stdin.write(`${command} ${object}\n`)
+      },
+    )
+  }
+
+  #take(chunk: Buffer): void {
+    this.#chunks.push(chunk)
+    this.#buffered += chunk.length
+    if (this.#buffered < this.#need) return
+    let data = this.#chunks.length === 1 ? chunk : Buffer.concat(this.#chunks)
+    for (;;) {
+      if (this.#pending) {
+        const { info, waiting } = this.#pending
+        this.#need = info.size + 1
+        if (data.length < this.#need) break
+        // copied, so that a small blob does not keep a large chunk alive
+        waiting.resolve({ info, content: Buffer.from(data.subarray(0, info.size)) })
+        data = data.subarray(info.size + 1)
+        this.#pending = undefined
+      } else {
+        this.#need = 0
+        const end = data.indexOf(10)
+        if (end < 0) break
+        this.#takeHeader(data.toString('utf8', 0, end))
+        data = data.subarray(end + 1)
+      }
+    }
+    this.#chunks = data.length ? [data] : []
+    this.#buffered = data.length
+  }
+
+  #takeHeader(line: string): void {
+    const waiting = this.#waiting.shift()
+    if (!waiting) return
+    const match = /^([0-9a-f]{40,64}) (blob|tree|commit|tag) (\d+)$/.exec(line)
+    if (!match) {
+      waiting.resolve(undefined)
+      return
+    }
+    const info = { oid: match[1], type: match[2], size: Number(match[3]) } as ObjectInfo
+    if (waiting.wantsContent) this.#pending = { info, waiting }
+    else waiting.resolve({ info, content: undefined })
+  }
+
+  #fail(): void {
+    this.#ended = true
+    const err = new HubError('git_failed', 'git cat-file ended', { stderr: this.#git.stderr() })
+    this.#pending?.waiting.reject(err)
+    for (const it of this.#waiting.splice(0)) it.reject(err)
+  }
+}
+
+/** Keeps one reader per repository alive for a while; the oldest idle one goes first. */
+export class CatFilePool {
+  readonly #readers: LRUCache<string, CatFile>
+
+  constructor(max: number) {
+    this.#readers = new LRUCache<string, CatFile>({
+      max,
+      ttl: 60_000,
+      ttlAutopurge: true,
+      updateAgeOnGet: true,
+      dispose: (reader) => reader.close(),
+    })
+  }
+
+  get(directory: string): CatFile {
+    const kept = this.#readers.get(directory)
+    if (kept && !kept.ended) return kept
+    const fresh = new CatFile(directory)
+    this.#readers.set(directory, fresh)
+    return fresh
+  }
+
+  forget(directory: string): void {
+    this.#readers.delete(directory)
+  }
+
+  close(): void {
+    this.#readers.clear()
+  }
+}

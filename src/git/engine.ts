@@ -1,0 +1,133 @@
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { LRUCache } from 'lru-cache'
+import type { GitEngine, RefSnapshot } from '../domain/ports.js'
+import type { Ref, RepoId } from '../domain/types.js'
+import { CatFilePool } from './cat-file.js'
+import { commitTree, createTagObject, makeCommit, updateRefs } from './commits.js'
+import { listPacks, openObjectFile } from './dumb-files.js'
+import { GitLayout } from './layout.js'
+import { GitReads } from './reads.js'
+import { RefReader } from './refs.js'
+import { pushesInFlight, runService } from './service.js'
+import { runGit } from './spawn.js'
+import { bytesUnder, fsck, maintain, objectBytes, prune } from './upkeep.js'
+
+/** Oldest git with all that is used here: `merge-tree --write-tree` (2.38), `cat-file --batch-command` and `core.fsync` (2.36). */
+const OLDEST_GIT = [2, 38] as const
+
+export async function openGit(options: {
+  root: string
+  hooksDir: string
+}): Promise<GitEngine & { close(): void }> {
+  await checkVersion()
+  const layout = new GitLayout(options.root)
+  await layout.prepare(options.hooksDir)
+  const pool = new CatFilePool(24)
+  const refs = new RefReader()
+  const peeled = new LRUCache<string, string>({ max: 100_000 })
+  const dir = (id: RepoId) => layout.directory(id)
+  const reads = (id: RepoId) => new GitReads(dir(id), pool)
+  const forget = (id: RepoId) => {
+    pool.forget(dir(id))
+    refs.forget(dir(id))
+  }
+
+  return {
+    create: (id, it) => layout.create(id, it),
+    remove: async (id) => {
+      forget(id)
+      await layout.remove(id)
+    },
+    exists: (id) => layout.exists(id),
+    listDirectories: () => layout.list(),
+    directory: dir,
+
+    snapshot: async (id) => refs.read(dir(id)),
+    peel: async (id, snapshot) => peelRefs(pool, peeled, dir(id), snapshot),
+    updateRefs: (id, updates) => updateRefs(dir(id), updates),
+    setHead: async (id, branch) => {
+      await runGit('symbolic-ref', ['HEAD', `refs/heads/${branch}`], { cwd: dir(id) })
+    },
+    runService: (id, run) => runService(dir(id), run),
+
+    resolveCommit: (id, revision) => reads(id).resolveCommit(revision),
+    readCommit: (id, oid) => reads(id).readCommit(oid),
+    log: (id, from, it) => reads(id).log(from, it),
+    countCommits: (id, from, not) => reads(id).countCommits(from, not),
+    findEntry: (id, commit, path) => reads(id).findEntry(commit, path),
+    listTree: (id, commit, path, it) => reads(id).listTree(commit, path, it),
+    blobSize: (id, oid) => reads(id).blobSize(oid),
+    readBlob: (id, oid, maxBytes) => reads(id).readBlob(oid, maxBytes),
+    openBlob: (id, oid, signal) => reads(id).openBlob(oid, signal),
+    diffFiles: (id, from, to) => reads(id).diffFiles(from, to),
+    inspectBlobs: (id, oids) => reads(id).inspectBlobs(oids),
+    newPointers: (id, tips, it) => reads(id).newPointers(tips, it),
+    isAncestor: (id, a, b, quarantine) => reads(id).isAncestor(a, b, quarantine),
+
+    commit: (id, order, signal) => makeCommit(dir(id), order, signal),
+    commitTree: (id, it) => commitTree(dir(id), it),
+    createTag: (id, it) => createTagObject(dir(id), it),
+
+    listPacks: (id) => listPacks(dir(id)),
+    openObjectFile: (id, path) => openObjectFile(dir(id), path),
+
+    quarantineBytes: (it) => bytesUnder(it.objectDirectory),
+    sizeBytes: (id) => objectBytes(dir(id)),
+    pushesInFlight: (id) => pushesInFlight(dir(id)),
+    prune: async (id) => {
+      await prune(dir(id))
+      forget(id)
+    },
+    maintain: async (id) => {
+      await maintain(dir(id))
+    },
+    fsck: (id) => fsck(dir(id)),
+    close: () => pool.close(),
+  }
+}
+
+async function peelRefs(
+  pool: CatFilePool,
+  known: LRUCache<string, string>,
+  directory: string,
+  snapshot: RefSnapshot,
+): Promise<Map<string, string>> {
+  const result = new Map<string, string>()
+  const unknown: Ref[] = []
+  for (const ref of snapshot.refs) {
+    if (ref.name.startsWith('refs/heads/')) continue // git lets only commits in there
+    const target = ref.peeled ?? known.get(ref.oid)
+    if (target === undefined) unknown.push(ref)
+    else if (target !== ref.oid) result.set(ref.name, target)
+  }
+  const reader = unknown.length ? pool.get(directory) : undefined
+  await Promise.all(
+    unknown.map(async (ref) => {
+      const target = (await reader?.info(`${ref.oid}^{}`))?.oid ?? ref.oid
+      known.set(ref.oid, target)
+      if (target !== ref.oid) result.set(ref.name, target)
+    }),
+  )
+  return result
+}
+
+async function checkVersion(): Promise<void> {
+  const { execFile } = await import('node:child_process')
+  const text = await new Promise<string>((resolve, reject) =>
+    execFile('git', ['version'], (err, out) =>
+      err ? reject(new Error('git is not installed', { cause: err })) : resolve(out),
+    ),
+  )
+  const [, major = '0', minor = '0'] = /(\d+)\.(\d+)/.exec(text) ?? []
+  if (
+    Number(major) < OLDEST_GIT[0] ||
+    (Number(major) === OLDEST_GIT[0] && Number(minor) < OLDEST_GIT[1])
+  )
+    throw new Error(`git ${OLDEST_GIT.join('.')} or newer is needed, this is ${text.trim()}`)
+}
+
+/** Makes the mailbox folder that hooks of pushes on this disk use. */
+export async function prepareRunDir(dataDir: string): Promise<void> {
+  await mkdir(join(dataDir, 'run', 'hooks'), { recursive: true })
+}

@@ -1,0 +1,77 @@
+import { Readable } from 'node:stream'
+import { createGunzip } from 'node:zlib'
+import type { Request } from 'express'
+import type { z } from 'zod'
+import { HubError } from '../domain/errors.js'
+
+/** The request's bytes with gzip taken off. Throws `unsupported_media` for other encodings. */
+export function bodyStream(req: Request): Readable {
+  const encoding = (req.get('content-encoding') ?? 'identity').toLowerCase()
+  if (encoding === 'identity') return req
+  if (encoding !== 'gzip' && encoding !== 'x-gzip')
+    throw new HubError(
+      'unsupported_media',
+      `Content-Encoding ${encoding.slice(0, 40)} is not supported`,
+    )
+  const gunzip = createGunzip()
+  req.on('error', (err) => gunzip.destroy(err))
+  req.on('aborted', () => gunzip.destroy())
+  return req.pipe(gunzip)
+}
+
+/** Whole body in memory, at most `maxBytes` after decompression (`too_large`). */
+export async function readBody(req: Request, maxBytes: number): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  let size = 0
+  try {
+    for await (const chunk of bodyStream(req) as AsyncIterable<Buffer>) {
+      size += chunk.length
+      if (size > maxBytes)
+        throw new HubError('too_large', `The request body is larger than ${maxBytes} bytes.`)
+      chunks.push(chunk)
+    }
+  } catch (err) {
+    if (err instanceof HubError) throw err
+    throw new HubError('invalid_input', 'The request body cannot be read.', {}, err)
+  }
+  return Buffer.concat(chunks)
+}
+
+/** Body as JSON; an empty body counts as `{}`. Throws `invalid_input` (syntax) or `too_large`. */
+export async function readJson(req: Request, maxBytes: number): Promise<unknown> {
+  const body = await readBody(req, maxBytes)
+  if (body.length === 0) return {}
+  try {
+    return JSON.parse(body.toString('utf8')) as unknown
+  } catch {
+    throw new HubError('invalid_input', 'The request body is not valid JSON.')
+  }
+}
+
+/** Checks a value against a schema; `invalid_input` names the first thing that is wrong. */
+export function check<T extends z.ZodType>(schema: T, value: unknown): z.output<T> {
+  const parsed = schema.safeParse(value)
+  if (parsed.success) return parsed.data
+  const issue = parsed.error.issues[0]
+  const where = issue?.path.join('.') ?? ''
+  throw new HubError(
+    'invalid_input',
+    `${where ? `${where}: ` : ''}${issue?.message ?? 'invalid'}`,
+    {
+      issues: parsed.error.issues.slice(0, 5),
+    },
+  )
+}
+
+/** Aborts when the client goes away before the answer is complete. */
+export function abortSignalOf(res: import('express').Response): AbortSignal {
+  const controller = new AbortController()
+  res.once('close', () => {
+    if (!res.writableFinished) controller.abort()
+  })
+  return controller.signal
+}
+
+export function readableOf(buffer: Buffer): Readable {
+  return Readable.from([buffer])
+}

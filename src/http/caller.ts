@@ -1,0 +1,75 @@
+import type { NextFunction, Request, RequestHandler, Response } from 'express'
+import type { Login } from '../domain/accounts/login.js'
+import { HubError } from '../domain/errors.js'
+import type { Caller } from '../domain/types.js'
+
+/*
+ * The one thing that is attached to a request. Wrong credentials are not answered here but where the caller is first
+ * asked for, so that each dialect says it in its own words.
+ */
+const CALLERS = new WeakMap<Request, Caller | HubError>()
+
+export function authenticate(login: Login): RequestHandler {
+  return async (req: Request, _res: Response, next: NextFunction) => {
+    CALLERS.set(req, await identify(login, req))
+    next()
+  }
+}
+
+/** Who is asking. Throws what was wrong with the credentials. */
+export function callerOf(req: Request): Caller {
+  const it = CALLERS.get(req)
+  if (it === undefined) throw new HubError('internal', 'the request was not authenticated')
+  if (it instanceof HubError) throw it
+  return it
+}
+
+/** For the log: never throws. */
+export function callerName(req: Request): string {
+  const it = CALLERS.get(req)
+  if (it === undefined || it instanceof HubError) return '-'
+  return it.user?.name ?? it.via
+}
+
+async function identify(login: Login, req: Request): Promise<Caller | HubError> {
+  const address = req.ip ?? ''
+  try {
+    const admin = req.get('x-admin-token')
+    if (admin !== undefined) return await login.byAdminToken(admin, address)
+    const header = req.get('authorization')
+    if (header !== undefined && header !== '') return await byHeader(login, header, address)
+    const session = cookie(req, 'session_id')
+    return (session && (await login.findByToken(session, address))) || login.anonymous(address)
+  } catch (err) {
+    if (err instanceof HubError) return err
+    throw err
+  }
+}
+
+async function byHeader(login: Login, header: string, address: string): Promise<Caller> {
+  const [, scheme = '', value = ''] = /^(\S+)\s+(.*)$/.exec(header.trim()) ?? []
+  switch (scheme.toLowerCase()) {
+    case 'bearer':
+      // KohakuHub's clients append credentials for other hubs: "token|https://…,token"
+      return login.byToken(value.split('|')[0] ?? '', address)
+    case 'basic': {
+      const text = Buffer.from(value, 'base64').toString('utf8')
+      const colon = text.indexOf(':')
+      if (colon < 0) throw new HubError('bad_credentials', 'Invalid username or password.')
+      const name = text.slice(0, colon)
+      const password = text.slice(colon + 1)
+      if (name === '' && password === '') return login.anonymous(address)
+      return login.byBasic(name, password, address)
+    }
+    default:
+      throw new HubError('bad_credentials', 'Invalid credentials in Authorization header')
+  }
+}
+
+function cookie(req: Request, name: string): string | undefined {
+  for (const part of (req.get('cookie') ?? '').split(';')) {
+    const [key, value] = part.trim().split('=')
+    if (key === name && value) return decodeURIComponent(value)
+  }
+  return undefined
+}

@@ -1,0 +1,57 @@
+/*
+ * pkt-line (gitprotocol-common(5)): four hex digits give the length of the whole line including themselves, at most
+ * 65,520; 0000 flush, 0001 delimiter, 0002 response end carry nothing.
+ */
+export const FLUSH = Buffer.from('0000')
+export const DELIM = Buffer.from('0001')
+export const MAX_PKT_BYTES = 65_520
+
+export type Packet =
+  | { readonly type: 'data'; readonly data: Buffer }
+  | { readonly type: 'flush' | 'delim' | 'response-end' }
+
+export class PktLineError extends Error {}
+
+/** Throws RangeError for more than 65,516 bytes. */
+export function pktLine(text: string | Buffer): Buffer {
+  const data = typeof text === 'string' ? Buffer.from(text) : text
+  if (data.length + 4 > MAX_PKT_BYTES) throw new RangeError('pkt-line too long')
+  return Buffer.concat([Buffer.from((data.length + 4).toString(16).padStart(4, '0')), data])
+}
+
+/**
+ * Reads the packet that begins at `at`; undefined when the buffer ends before it does.
+ * Throws PktLineError for anything that is no pkt-line.
+ */
+export function readPacket(
+  buffer: Buffer,
+  at: number,
+): { packet: Packet; next: number } | undefined {
+  if (buffer.length < at + 4) return undefined
+  const head = buffer.toString('latin1', at, at + 4)
+  if (!/^[0-9a-fA-F]{4}$/.test(head)) throw new PktLineError('not a pkt-line')
+  const length = Number.parseInt(head, 16)
+  if (length === 0) return { packet: { type: 'flush' }, next: at + 4 }
+  if (length === 1) return { packet: { type: 'delim' }, next: at + 4 }
+  if (length === 2) return { packet: { type: 'response-end' }, next: at + 4 }
+  if (length < 4 || length > MAX_PKT_BYTES) throw new PktLineError('impossible pkt-line length')
+  if (buffer.length < at + length) return undefined
+  return { packet: { type: 'data', data: buffer.subarray(at + 4, at + length) }, next: at + length }
+}
+
+/** All packets of a complete message. Throws PktLineError when it is cut off. */
+export function parsePackets(buffer: Buffer): Packet[] {
+  const packets: Packet[] = []
+  for (let at = 0; at < buffer.length; ) {
+    const read = readPacket(buffer, at)
+    if (!read) throw new PktLineError('cut off pkt-line')
+    packets.push(read.packet)
+    at = read.next
+  }
+  return packets
+}
+
+/** Line of text without its optional newline. */
+export function packetText(packet: Packet): string {
+  return packet.type === 'data' ? packet.data.toString('utf8').replace(/\n$/, '') : ''
+}

@@ -1,0 +1,387 @@
+import { HubError } from '../../domain/errors.js'
+import type { AccountStore, Invitation } from '../../domain/ports.js'
+import { nameKey } from '../../domain/repos/names.js'
+import type { OrgRole } from '../../domain/types.js'
+import { isoNow, newId } from '../../lib/ids.js'
+import type { Db } from './open.js'
+import { isUniqueViolation, type NamespaceRow, now, toOrg, toToken, toUser } from './rows.js'
+
+export function accountStore(db: Db): AccountStore {
+  const byName = async (name: string): Promise<NamespaceRow | undefined> => {
+    const row = await db
+      .selectFrom('namespace')
+      .selectAll()
+      .where('name_key', '=', nameKey(name))
+      .executeTakeFirst()
+    return row && row.name.toLowerCase() === name.toLowerCase() ? row : undefined
+  }
+  const byId = (id: number) =>
+    db.selectFrom('namespace').selectAll().where('id', '=', id).executeTakeFirst()
+  const toNamespace = (row: NamespaceRow) => (row.type === 'user' ? toUser(row) : toOrg(row))
+  const toInvitation = (row: {
+    token_hash: string
+    org_id: number | null
+    role: string
+    email: string | null
+    max_usage: number
+    usage_count: number
+    created_at: string
+    expires_at: string
+  }): Invitation => ({
+    tokenHash: row.token_hash,
+    orgId: row.org_id,
+    role: row.role as OrgRole,
+    email: row.email,
+    maxUsage: row.max_usage,
+    usageCount: row.usage_count,
+    createdAt: row.created_at,
+    expiresAt: row.expires_at,
+  })
+
+  return {
+    async findNamespace(name) {
+      const row = await byName(name)
+      return row && toNamespace(row)
+    },
+    async findNamespaceById(id) {
+      const row = await byId(id)
+      return row && toNamespace(row)
+    },
+    async findUser(name) {
+      const row = await byName(name)
+      return row?.type === 'user' ? toUser(row) : undefined
+    },
+    async findUserById(id) {
+      const row = await byId(id)
+      return row?.type === 'user' ? toUser(row) : undefined
+    },
+    async findUserByEmail(email) {
+      const row = await db
+        .selectFrom('namespace')
+        .selectAll()
+        .where('email', '=', email.toLowerCase())
+        .where('type', '=', 'user')
+        .executeTakeFirst()
+      return row && toUser(row)
+    },
+    async findPasswordHash(userId) {
+      return (await byId(userId))?.password_hash ?? undefined
+    },
+    async findOrg(name) {
+      const row = await byName(name)
+      return row?.type === 'org' ? toOrg(row) : undefined
+    },
+    async countUsers() {
+      const row = await db
+        .selectFrom('namespace')
+        .select((eb) => eb.fn.countAll<number>().as('n'))
+        .where('type', '=', 'user')
+        .executeTakeFirstOrThrow()
+      return Number(row.n)
+    },
+    async listUsers(afterId, limit) {
+      const rows = await db
+        .selectFrom('namespace')
+        .selectAll()
+        .where('type', '=', 'user')
+        .where('id', '>', afterId)
+        .orderBy('id')
+        .limit(limit)
+        .execute()
+      return rows.map(toUser)
+    },
+    async createUser(user) {
+      try {
+        const row = await db
+          .insertInto('namespace')
+          .values({
+            name: user.name,
+            name_key: nameKey(user.name),
+            type: 'user',
+            fullname: user.fullname,
+            description: null,
+            email: user.email?.toLowerCase() ?? null,
+            password_hash: user.passwordHash,
+            is_site_admin: user.isSiteAdmin ? 1 : 0,
+            is_active: 1,
+            private_quota_bytes: user.quotas.privateBytes,
+            public_quota_bytes: user.quotas.publicBytes,
+            profile: '{}',
+            created_at: now(),
+          })
+          .returningAll()
+          .executeTakeFirstOrThrow()
+        return toUser(row)
+      } catch (err) {
+        throw taken(err, user.name)
+      }
+    },
+    async createOrg(org) {
+      try {
+        return await db.transaction().execute(async (tx) => {
+          const row = await tx
+            .insertInto('namespace')
+            .values({
+              name: org.name,
+              name_key: nameKey(org.name),
+              type: 'org',
+              fullname: null,
+              description: org.description,
+              email: null,
+              password_hash: null,
+              is_site_admin: 0,
+              is_active: 1,
+              private_quota_bytes: org.quotas.privateBytes,
+              public_quota_bytes: org.quotas.publicBytes,
+              profile: '{}',
+              created_at: now(),
+            })
+            .returningAll()
+            .executeTakeFirstOrThrow()
+          await tx
+            .insertInto('org_member')
+            .values({ org_id: row.id, user_id: org.ownerId, role: 'owner', created_at: now() })
+            .execute()
+          return toOrg(row)
+        })
+      } catch (err) {
+        throw taken(err, org.name)
+      }
+    },
+    async updateUser(id, change) {
+      const set = {
+        ...(change.email !== undefined ? { email: change.email?.toLowerCase() ?? null } : {}),
+        ...(change.fullname !== undefined ? { fullname: change.fullname } : {}),
+        ...(change.passwordHash !== undefined ? { password_hash: change.passwordHash } : {}),
+        ...(change.isSiteAdmin !== undefined ? { is_site_admin: change.isSiteAdmin ? 1 : 0 } : {}),
+        ...(change.isActive !== undefined ? { is_active: change.isActive ? 1 : 0 } : {}),
+      }
+      if (Object.keys(set).length)
+        await db.updateTable('namespace').set(set).where('id', '=', id).execute()
+    },
+    async updateOrg(id, change) {
+      const set = {
+        ...(change.description !== undefined ? { description: change.description } : {}),
+        ...(change.fullname !== undefined ? { fullname: change.fullname } : {}),
+      }
+      if (Object.keys(set).length)
+        await db.updateTable('namespace').set(set).where('id', '=', id).execute()
+    },
+    async readProfile(id) {
+      return JSON.parse((await byId(id))?.profile ?? '{}') as Record<string, unknown>
+    },
+    async updateProfile(id, profile) {
+      await db
+        .updateTable('namespace')
+        .set({ profile: JSON.stringify(profile) })
+        .where('id', '=', id)
+        .execute()
+    },
+    async setNamespaceQuotas(id, quotas) {
+      const set = {
+        ...(quotas.privateBytes !== undefined ? { private_quota_bytes: quotas.privateBytes } : {}),
+        ...(quotas.publicBytes !== undefined ? { public_quota_bytes: quotas.publicBytes } : {}),
+      }
+      if (Object.keys(set).length)
+        await db.updateTable('namespace').set(set).where('id', '=', id).execute()
+    },
+    async deleteNamespace(id) {
+      await db.transaction().execute(async (tx) => {
+        const owned = await tx
+          .selectFrom('repo')
+          .select('id')
+          .where('namespace_id', '=', id)
+          .limit(1)
+          .executeTakeFirst()
+        if (owned) throw new HubError('conflict', 'the namespace still owns repositories')
+        await tx.deleteFrom('namespace').where('id', '=', id).execute()
+      })
+    },
+    async listMemberships(userId) {
+      const rows = await db
+        .selectFrom('org_member')
+        .innerJoin('namespace', 'namespace.id', 'org_member.org_id')
+        .select(['namespace.id', 'namespace.name', 'namespace.fullname', 'org_member.role'])
+        .where('org_member.user_id', '=', userId)
+        .orderBy('namespace.name')
+        .execute()
+      return rows.map((it) => ({
+        orgId: it.id,
+        orgName: it.name,
+        orgFullname: it.fullname,
+        role: it.role as OrgRole,
+      }))
+    },
+    async listMembers(orgId) {
+      const rows = await db
+        .selectFrom('org_member')
+        .innerJoin('namespace', 'namespace.id', 'org_member.user_id')
+        .selectAll('namespace')
+        .select(['org_member.role', 'org_member.created_at as since'])
+        .where('org_member.org_id', '=', orgId)
+        .orderBy('namespace.id')
+        .execute()
+      return rows.map((it) => ({ user: toUser(it), role: it.role as OrgRole, since: it.since }))
+    },
+    async setMember(orgId, userId, role) {
+      await db.transaction().execute(async (tx) => {
+        if (role === null)
+          await tx
+            .deleteFrom('org_member')
+            .where('org_id', '=', orgId)
+            .where('user_id', '=', userId)
+            .execute()
+        else
+          await tx
+            .insertInto('org_member')
+            .values({ org_id: orgId, user_id: userId, role, created_at: now() })
+            .onConflict((oc) => oc.columns(['org_id', 'user_id']).doUpdateSet({ role }))
+            .execute()
+        const owner = await tx
+          .selectFrom('org_member')
+          .select('user_id')
+          .where('org_id', '=', orgId)
+          .where('role', '=', 'owner')
+          .limit(1)
+          .executeTakeFirst()
+        if (!owner) throw new HubError('conflict', 'an organisation needs at least one owner')
+      })
+    },
+
+    async createToken(token) {
+      const row = await db
+        .insertInto('token')
+        .values({
+          id: newId(),
+          user_id: token.userId,
+          name: token.name,
+          kind: token.kind,
+          hash: token.hash,
+          role: token.role,
+          repo_ids: JSON.stringify(token.repoIds),
+          created_at: now(),
+          expires_at: token.expiresAt,
+          last_used_at: null,
+        })
+        .returningAll()
+        .executeTakeFirstOrThrow()
+      return toToken(row)
+    },
+    async findTokenByHash(hash) {
+      const row = await db
+        .selectFrom('token')
+        .selectAll()
+        .where('hash', '=', hash)
+        .executeTakeFirst()
+      return row && toToken(row)
+    },
+    async listTokens(userId) {
+      const rows = await db
+        .selectFrom('token')
+        .selectAll()
+        .where('user_id', '=', userId)
+        .where('kind', '=', 'token')
+        .orderBy('created_at')
+        .execute()
+      return rows.map(toToken)
+    },
+    async touchToken(id) {
+      await db.updateTable('token').set({ last_used_at: now() }).where('id', '=', id).execute()
+    },
+    async deleteToken(userId, id) {
+      const { numDeletedRows } = await db
+        .deleteFrom('token')
+        .where('id', '=', id)
+        .where('user_id', '=', userId)
+        .executeTakeFirst()
+      return numDeletedRows > 0n
+    },
+
+    async createInvitation(it) {
+      await db
+        .insertInto('invitation')
+        .values({
+          token_hash: it.tokenHash,
+          org_id: it.orgId,
+          role: it.role,
+          email: it.email,
+          created_by: it.createdBy,
+          max_usage: it.maxUsage,
+          usage_count: 0,
+          created_at: now(),
+          expires_at: it.expiresAt,
+        })
+        .execute()
+    },
+    async findInvitation(tokenHash) {
+      const row = await db
+        .selectFrom('invitation')
+        .selectAll()
+        .where('token_hash', '=', tokenHash)
+        .executeTakeFirst()
+      return row && toInvitation(row)
+    },
+    async listInvitations(orgId) {
+      const rows = await db
+        .selectFrom('invitation')
+        .selectAll()
+        .where('org_id', orgId === null ? 'is' : '=', orgId)
+        .orderBy('created_at')
+        .execute()
+      return rows.map(toInvitation)
+    },
+    async useInvitation(tokenHash) {
+      const { numUpdatedRows } = await db
+        .updateTable('invitation')
+        .set((eb) => ({ usage_count: eb('usage_count', '+', 1) }))
+        .where('token_hash', '=', tokenHash)
+        .where('expires_at', '>', now())
+        .where((eb) =>
+          eb.or([eb('max_usage', '=', -1), eb('usage_count', '<', eb.ref('max_usage'))]),
+        )
+        .executeTakeFirst()
+      return numUpdatedRows > 0n
+    },
+    async deleteInvitation(tokenHash) {
+      const { numDeletedRows } = await db
+        .deleteFrom('invitation')
+        .where('token_hash', '=', tokenHash)
+        .executeTakeFirst()
+      return numDeletedRows > 0n
+    },
+
+    async countLoginFailures(key, windowSeconds) {
+      const row = await db
+        .selectFrom('login_attempt')
+        .select('failures')
+        .where('key', '=', key)
+        .where('window_started_at', '>', isoNow(-windowSeconds * 1000))
+        .executeTakeFirst()
+      return row?.failures ?? 0
+    },
+    async addLoginFailure(key, windowSeconds) {
+      const windowStart = isoNow(-windowSeconds * 1000)
+      await db.transaction().execute(async (tx) => {
+        await tx.deleteFrom('login_attempt').where('window_started_at', '<=', windowStart).execute()
+        await tx
+          .insertInto('login_attempt')
+          .values({ key, failures: 1, window_started_at: now() })
+          .onConflict((oc) =>
+            oc
+              .column('key')
+              .doUpdateSet((eb) => ({ failures: eb('login_attempt.failures', '+', 1) })),
+          )
+          .execute()
+      })
+    },
+    async clearLoginFailures(key) {
+      await db.deleteFrom('login_attempt').where('key', '=', key).execute()
+    },
+  }
+}
+
+function taken(err: unknown, name: string): unknown {
+  return isUniqueViolation(err)
+    ? new HubError('conflict', `The name "${name}" is taken.`, { name }, err)
+    : err
+}

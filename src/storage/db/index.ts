@@ -1,0 +1,58 @@
+import { sql } from 'kysely'
+import type {
+  AccountStore,
+  EventStore,
+  FileStore,
+  HoldStore,
+  JobStore,
+  LfsStore,
+  QuotaStore,
+  RefStore,
+  RepoStore,
+  SettingStore,
+} from '../../domain/ports.js'
+import { accountStore } from './accounts.js'
+import { eventStore } from './events.js'
+import { holdStore } from './holds.js'
+import { jobStore } from './jobs.js'
+import { lfsStore } from './lfs.js'
+import { openDatabase } from './open.js'
+import { quotaStore } from './quotas.js'
+import { fileStore, refStore } from './refs.js'
+import { repoStore } from './repos.js'
+import { settingStore } from './settings.js'
+
+export interface Stores {
+  readonly accounts: AccountStore
+  readonly repos: RepoStore
+  readonly refs: RefStore
+  readonly files: FileStore
+  readonly lfs: LfsStore
+  readonly quotas: QuotaStore
+  readonly events: EventStore
+  readonly holds: HoldStore
+  readonly jobs: JobStore
+  readonly settings: SettingStore
+  check(): Promise<void>
+  close(): Promise<void>
+}
+
+export async function openStores(file: string): Promise<Stores> {
+  const db = await openDatabase(file)
+  return {
+    accounts: accountStore(db),
+    repos: repoStore(db),
+    refs: refStore(db),
+    files: fileStore(db),
+    lfs: lfsStore(db),
+    quotas: quotaStore(db),
+    events: eventStore(db),
+    holds: holdStore(db),
+    jobs: jobStore(db),
+    settings: settingStore(db),
+    check: async () => {
+      await sql`select 1`.execute(db)
+    },
+    close: () => db.destroy(),
+  }
+}

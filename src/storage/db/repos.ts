@@ -1,0 +1,405 @@
+import { type SelectQueryBuilder, sql, type Transaction } from 'kysely'
+import { HubError } from '../../domain/errors.js'
+import type { RepoListQuery, RepoStore } from '../../domain/ports.js'
+import { nameKey } from '../../domain/repos/names.js'
+import type { Repo, RepoAddress } from '../../domain/types.js'
+import { addEvents } from './events.js'
+import { enqueueJob } from './jobs.js'
+import type { Db } from './open.js'
+import { repoActivity } from './repo-activity.js'
+import { escapeLike, isUniqueViolation, now, toRepo } from './rows.js'
+import type { Schema } from './schema.js'
+
+export function selectRepos(db: Db | Transaction<Schema>) {
+  return db
+    .selectFrom('repo')
+    .innerJoin('namespace', 'namespace.id', 'repo.namespace_id')
+    .selectAll('repo')
+    .select('namespace.name as namespace')
+}
+
+const SORT_COLUMN = {
+  updatedAt: 'repo.updated_at',
+  createdAt: 'repo.created_at',
+  downloads: 'repo.downloads',
+  likes: 'repo.likes',
+  trendingScore: 'repo.trending_score',
+  name: 'repo.name',
+  size: sql<number>`repo.git_bytes + repo.lfs_bytes`,
+} as const
+
+export function repoStore(db: Db): RepoStore {
+  const findById = async (id: string): Promise<Repo | undefined> => {
+    const row = await selectRepos(db).where('repo.id', '=', id).executeTakeFirst()
+    return row && toRepo(row)
+  }
+  const readById = async (tx: Db | Transaction<Schema>, id: string): Promise<Repo> => {
+    const row = await selectRepos(tx).where('repo.id', '=', id).executeTakeFirst()
+    if (row?.state !== 'ready') throw new HubError('repo_not_found', 'Repository not found')
+    return toRepo(row)
+  }
+
+  return {
+    ...repoActivity(db),
+    findById,
+    async findByAddress({ kind, namespace, name }) {
+      const row = await selectRepos(db)
+        .where('namespace.name_key', '=', nameKey(namespace))
+        .where('repo.kind', '=', kind)
+        .where('repo.name_key', '=', nameKey(name))
+        .where('repo.state', '=', 'ready')
+        .executeTakeFirst()
+      if (!row) return undefined
+      const same =
+        row.namespace.toLowerCase() === namespace.toLowerCase() &&
+        row.name.toLowerCase() === name.toLowerCase()
+      return same ? toRepo(row) : undefined
+    },
+    async findBySeq(seq) {
+      const row = await selectRepos(db).where('repo.seq', '=', seq).executeTakeFirst()
+      return row && toRepo(row)
+    },
+    async findRedirect({ kind, namespace, name }) {
+      const row = await selectRepos(db)
+        .innerJoin('repo_redirect', 'repo_redirect.repo_id', 'repo.id')
+        .where('repo_redirect.kind', '=', kind)
+        .where('repo_redirect.namespace_key', '=', nameKey(namespace))
+        .where('repo_redirect.name_key', '=', nameKey(name))
+        .where('repo.state', '=', 'ready')
+        .executeTakeFirst()
+      return row && toRepo(row)
+    },
+    async list(query) {
+      const column = SORT_COLUMN[query.sort]
+      let q = filtered(selectRepos(db), query)
+        .orderBy(column, query.order)
+        .orderBy('repo.seq', query.order)
+        .limit(query.limit)
+      if (query.after) {
+        const op = query.order === 'asc' ? '>' : '<'
+        const { value, seq } = query.after
+        q = q.where((eb) =>
+          eb.or([
+            eb(column as never, op, value as never),
+            eb.and([eb(column as never, '=', value as never), eb('repo.seq', op, seq)]),
+          ]),
+        )
+      }
+      if (query.offset) q = q.offset(query.offset)
+      return (await q.execute()).map(toRepo)
+    },
+    async count(query) {
+      const row = await filtered(
+        db
+          .selectFrom('repo')
+          .innerJoin('namespace', 'namespace.id', 'repo.namespace_id')
+          .select((eb) => eb.fn.countAll<number>().as('n')),
+        query,
+      ).executeTakeFirstOrThrow()
+      return Number(row.n)
+    },
+    async scan(afterSeq, limit) {
+      const rows = await selectRepos(db)
+        .where('repo.seq', '>', afterSeq)
+        .where('repo.state', '=', 'ready')
+        .orderBy('repo.seq')
+        .limit(limit)
+        .execute()
+      return rows.map(toRepo)
+    },
+    async create(repo) {
+      try {
+        await db.transaction().execute(async (tx) => {
+          await tx
+            .insertInto('repo')
+            .values({
+              id: repo.id,
+              kind: repo.kind,
+              namespace_id: repo.namespaceId,
+              name: repo.name,
+              name_key: nameKey(repo.name),
+              visibility: repo.visibility,
+              gate: 'none',
+              description: repo.description,
+              default_branch: repo.defaultBranch,
+              object_format: repo.objectFormat,
+              state: 'creating',
+              disabled: 0,
+              sdk: repo.sdk,
+              created_at: now(),
+              updated_at: now(),
+              pushed_at: null,
+              head_oid: null,
+              head_at: null,
+              commit_count: 0,
+              refs_digest: '',
+              git_bytes: 0,
+              lfs_bytes: 0,
+              quota_bytes: null,
+              downloads: 0,
+              likes: 0,
+              trending_score: 0,
+              settings: '{}',
+            })
+            .execute()
+          await dropRedirect(tx, repo.kind, repo.namespaceId, repo.name)
+        })
+      } catch (err) {
+        throw isUniqueViolation(err) ? await existsError(db, repo, err) : err
+      }
+      return (await findById(repo.id)) as Repo
+    },
+    async markReady(id, event) {
+      await db.transaction().execute(async (tx) => {
+        await tx
+          .updateTable('repo')
+          .set({ state: 'ready' })
+          .where('id', '=', id)
+          .where('state', '=', 'creating')
+          .execute()
+        await addEvents(tx, [event])
+      })
+    },
+    async markDeleting(id, event) {
+      await db.transaction().execute(async (tx) => {
+        const { numUpdatedRows } = await tx
+          .updateTable('repo')
+          .set({ state: 'deleting', name_key: null })
+          .where('id', '=', id)
+          .where('state', '!=', 'deleting')
+          .executeTakeFirst()
+        if (numUpdatedRows === 0n) throw new HubError('repo_not_found', 'Repository not found')
+        await tx.deleteFrom('repo_redirect').where('repo_id', '=', id).execute()
+        await tx.deleteFrom('repo_member').where('repo_id', '=', id).execute()
+        await enqueueJob(tx, { kind: 'repo.purge', key: id })
+        await addEvents(tx, [event])
+      })
+    },
+    async purge(id) {
+      // files and links first, in pages: one delete of millions of rows would hold the write lock too long
+      for (const table of ['file', 'lfs_link', 'ref'] as const) {
+        for (;;) {
+          const { numAffectedRows } = await sql`delete from ${sql.table(table)} where rowid in
+            (select rowid from ${sql.table(table)} where repo_id = ${id} limit 5000)`.execute(db)
+          if (!numAffectedRows) break
+        }
+      }
+      await db.deleteFrom('repo').where('id', '=', id).where('state', '!=', 'ready').execute()
+    },
+    async listByState(state) {
+      return (await selectRepos(db).where('repo.state', '=', state).execute()).map(toRepo)
+    },
+    async move(id, to, { redirect, event }) {
+      try {
+        return await db.transaction().execute(async (tx) => {
+          const before = await readById(tx, id)
+          const changesOwner = before.namespaceId !== to.namespaceId
+          await tx
+            .updateTable('repo')
+            .set({
+              namespace_id: to.namespaceId,
+              name: to.name,
+              name_key: nameKey(to.name),
+              updated_at: now(),
+              // a limit set by the old owner does not bind the new one
+              ...(changesOwner ? { quota_bytes: null } : {}),
+            })
+            .where('id', '=', id)
+            .execute()
+          await dropRedirect(tx, before.kind, to.namespaceId, to.name)
+          if (redirect) await addRedirect(tx, before)
+          else await tx.deleteFrom('repo_redirect').where('repo_id', '=', id).execute()
+          await addEvents(tx, [event])
+          return readById(tx, id)
+        })
+      } catch (err) {
+        if (!isUniqueViolation(err)) throw err
+        const repo = await readById(db, id)
+        throw await existsError(db, { kind: repo.kind, ...to }, err)
+      }
+    },
+    async updateSettings(id, change, event) {
+      const set = {
+        ...(change.visibility !== undefined ? { visibility: change.visibility } : {}),
+        ...(change.gate !== undefined ? { gate: change.gate } : {}),
+        ...(change.description !== undefined ? { description: change.description } : {}),
+        ...(change.defaultBranch !== undefined ? { default_branch: change.defaultBranch } : {}),
+        ...(change.quotaBytes !== undefined ? { quota_bytes: change.quotaBytes } : {}),
+        ...(change.disabled !== undefined ? { disabled: change.disabled ? 1 : 0 } : {}),
+        ...(change.sdk !== undefined ? { sdk: change.sdk } : {}),
+      }
+      return db.transaction().execute(async (tx) => {
+        await tx
+          .updateTable('repo')
+          .set({ ...set, updated_at: now() })
+          .where('id', '=', id)
+          .execute()
+        await addEvents(tx, [event])
+        return readById(tx, id)
+      })
+    },
+    async readExtraSettings(id) {
+      const row = await db
+        .selectFrom('repo')
+        .select('settings')
+        .where('id', '=', id)
+        .executeTakeFirst()
+      return JSON.parse(row?.settings ?? '{}') as Record<string, unknown>
+    },
+    async updateExtraSettings(id, change) {
+      await db.transaction().execute(async (tx) => {
+        const row = await tx
+          .selectFrom('repo')
+          .select('settings')
+          .where('id', '=', id)
+          .executeTakeFirst()
+        const settings = { ...(JSON.parse(row?.settings ?? '{}') as object), ...change }
+        await tx
+          .updateTable('repo')
+          .set({ settings: JSON.stringify(settings), updated_at: now() })
+          .where('id', '=', id)
+          .execute()
+      })
+    },
+    async findMemberRole(id, userId) {
+      const row = await db
+        .selectFrom('repo_member')
+        .select('role')
+        .where('repo_id', '=', id)
+        .where('user_id', '=', userId)
+        .executeTakeFirst()
+      return row?.role
+    },
+    async setMember(id, userId, role) {
+      if (role === null)
+        await db
+          .deleteFrom('repo_member')
+          .where('repo_id', '=', id)
+          .where('user_id', '=', userId)
+          .execute()
+      else
+        await db
+          .insertInto('repo_member')
+          .values({ repo_id: id, user_id: userId, role, created_at: now() })
+          .onConflict((oc) => oc.columns(['repo_id', 'user_id']).doUpdateSet({ role }))
+          .execute()
+    },
+    async listMembers(id) {
+      const rows = await db
+        .selectFrom('repo_member')
+        .innerJoin('namespace', 'namespace.id', 'repo_member.user_id')
+        .select(['repo_member.user_id', 'namespace.name', 'repo_member.role'])
+        .where('repo_member.repo_id', '=', id)
+        .execute()
+      return rows.map((it) => ({ userId: it.user_id, name: it.name, role: it.role }))
+    },
+  }
+}
+
+type Filter = Pick<
+  RepoListQuery,
+  'kind' | 'namespaceId' | 'search' | 'visibility' | 'gated' | 'visibleTo' | 'repoIds'
+>
+
+function filtered<O>(
+  query: SelectQueryBuilder<Schema, 'repo' | 'namespace', O>,
+  filter: Filter,
+): SelectQueryBuilder<Schema, 'repo' | 'namespace', O> {
+  let q = query.where('repo.state', '=', 'ready')
+  if (filter.kind) q = q.where('repo.kind', '=', filter.kind)
+  if (filter.namespaceId !== undefined) q = q.where('repo.namespace_id', '=', filter.namespaceId)
+  if (filter.visibility) q = q.where('repo.visibility', '=', filter.visibility)
+  if (filter.gated !== undefined) q = q.where('repo.gate', filter.gated ? '!=' : '=', 'none')
+  if (filter.repoIds?.length) q = q.where('repo.id', 'in', filter.repoIds)
+  for (const text of filter.search ?? [])
+    q = q.where(
+      sql<boolean>`lower(namespace.name || '/' || repo.name) like ${`%${escapeLike(text.toLowerCase())}%`} escape '\\'`,
+    )
+  const who = filter.visibleTo
+  if (who)
+    q = q.where((eb) =>
+      eb.or([
+        eb('repo.visibility', 'in', who.userId === null ? ['public'] : ['public', 'internal']),
+        ...(who.namespaceIds.length ? [eb('repo.namespace_id', 'in', who.namespaceIds)] : []),
+        ...(who.userId === null
+          ? []
+          : [
+              eb.exists(
+                eb
+                  .selectFrom('repo_member')
+                  .select('repo_member.repo_id')
+                  .whereRef('repo_member.repo_id', '=', 'repo.id')
+                  .where('repo_member.user_id', '=', who.userId),
+              ),
+            ]),
+      ]),
+    )
+  return q
+}
+
+async function namespaceKey(tx: Db | Transaction<Schema>, namespaceId: number): Promise<string> {
+  const row = await tx
+    .selectFrom('namespace')
+    .select('name_key')
+    .where('id', '=', namespaceId)
+    .executeTakeFirstOrThrow()
+  return row.name_key
+}
+
+async function dropRedirect(
+  tx: Transaction<Schema>,
+  kind: string,
+  namespaceId: number,
+  name: string,
+): Promise<void> {
+  await tx
+    .deleteFrom('repo_redirect')
+    .where('kind', '=', kind)
+    .where('namespace_key', '=', await namespaceKey(tx, namespaceId))
+    .where('name_key', '=', nameKey(name))
+    .execute()
+}
+
+async function addRedirect(tx: Transaction<Schema>, from: Repo): Promise<void> {
+  const taken = await tx
+    .selectFrom('repo')
+    .select('id')
+    .where('namespace_id', '=', from.namespaceId)
+    .where('kind', '=', from.kind)
+    .where('name_key', '=', nameKey(from.name))
+    .executeTakeFirst()
+  if (taken) return // only the spelling changed
+  await tx
+    .insertInto('repo_redirect')
+    .values({
+      kind: from.kind,
+      namespace_key: nameKey(from.namespace),
+      name_key: nameKey(from.name),
+      repo_id: from.id,
+      created_at: now(),
+    })
+    .onConflict((oc) =>
+      oc.columns(['kind', 'namespace_key', 'name_key']).doUpdateSet({ repo_id: from.id }),
+    )
+    .execute()
+}
+
+async function existsError(
+  db: Db,
+  wanted: { kind: RepoAddress['kind']; namespaceId: number; name: string },
+  cause: unknown,
+): Promise<HubError> {
+  const row = await selectRepos(db)
+    .where('repo.namespace_id', '=', wanted.namespaceId)
+    .where('repo.kind', '=', wanted.kind)
+    .where('repo.name_key', '=', nameKey(wanted.name))
+    .executeTakeFirst()
+  const other = row && toRepo(row)
+  const id = other ? `${other.namespace}/${other.name}` : wanted.name
+  return new HubError(
+    'repo_exists',
+    `You already created this ${wanted.kind} repo: ${id}`,
+    { other },
+    cause,
+  )
+}

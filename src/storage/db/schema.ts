@@ -1,0 +1,167 @@
+import type { Generated } from 'kysely'
+
+/** Table shapes as Kysely sees them. Booleans are 0/1, times ISO-8601 text, JSON is text: the common subset of SQLite and Postgres. */
+export interface Schema {
+  setting: { key: string; value: string }
+  namespace: {
+    id: Generated<number>
+    name: string
+    name_key: string
+    type: 'user' | 'org'
+    fullname: string | null
+    description: string | null
+    email: string | null
+    password_hash: string | null
+    is_site_admin: number
+    is_active: number
+    private_quota_bytes: number | null
+    public_quota_bytes: number | null
+    profile: string
+    created_at: string
+  }
+  org_member: { org_id: number; user_id: number; role: string; created_at: string }
+  token: {
+    id: string
+    user_id: number
+    name: string
+    kind: 'token' | 'session'
+    hash: string
+    role: 'read' | 'write' | 'admin'
+    repo_ids: string
+    created_at: string
+    expires_at: string | null
+    last_used_at: string | null
+  }
+  invitation: {
+    token_hash: string
+    org_id: number | null
+    role: string
+    email: string | null
+    created_by: number | null
+    max_usage: number
+    usage_count: number
+    created_at: string
+    expires_at: string
+  }
+  login_attempt: { key: string; failures: number; window_started_at: string }
+  repo: {
+    seq: Generated<number>
+    id: string
+    kind: 'model' | 'dataset' | 'space'
+    namespace_id: number
+    name: string
+    /** Lower-cased, `-` and `_` dropped; null once the name is given up (deleting). */
+    name_key: string | null
+    visibility: 'public' | 'internal' | 'private'
+    gate: 'auto' | 'manual' | 'none'
+    description: string
+    default_branch: string
+    object_format: 'sha1' | 'sha256'
+    state: 'creating' | 'ready' | 'deleting'
+    disabled: number
+    sdk: string | null
+    created_at: string
+    updated_at: string
+    pushed_at: string | null
+    head_oid: string | null
+    head_at: string | null
+    commit_count: number
+    refs_digest: string
+    git_bytes: number
+    lfs_bytes: number
+    quota_bytes: number | null
+    downloads: number
+    likes: number
+    trending_score: number
+    settings: string
+  }
+  repo_redirect: {
+    kind: string
+    namespace_key: string
+    name_key: string
+    repo_id: string
+    created_at: string
+  }
+  repo_member: { repo_id: string; user_id: number; role: string; created_at: string }
+  repo_hold: {
+    id: string
+    repo_id: string
+    kind: string
+    holder: string
+    owner: string
+    created_at: string
+    expires_at: string
+  }
+  ref: { repo_id: string; name: string; oid: string }
+  file: {
+    repo_id: string
+    path: string
+    mode: string
+    blob_oid: string
+    size: number
+    lfs_oid: string | null
+    pointer_size: number | null
+  }
+  lfs_object: {
+    oid: string
+    size: number
+    state: 'stored' | 'deleting'
+    storage: string
+    created_at: string
+  }
+  lfs_link: { repo_id: string; oid: string; size: number; created_at: string }
+  lfs_lease: { id: string; oid: string; repo_id: string; size: number; expires_at: string }
+  lfs_upload: {
+    id: string
+    repo_id: string
+    oid: string
+    size: number
+    store_upload_id: string | null
+    part_size: number
+    created_at: string
+    expires_at: string
+  }
+  lfs_lock: {
+    id: string
+    repo_id: string
+    path: string
+    ref: string | null
+    owner_id: number
+    owner_name: string
+    locked_at: string
+  }
+  like: { repo_id: string; user_id: number; created_at: string }
+  download_session: { repo_id: string; visitor: string; bucket: number }
+  download_day: {
+    repo_id: string
+    day: string
+    sessions: number
+    authenticated: number
+    files: number
+  }
+  event: {
+    id: Generated<number>
+    at: string
+    type: string
+    repo_id: string | null
+    repo_kind: string | null
+    repo_name: string | null
+    actor_id: number | null
+    actor_name: string | null
+    address: string
+    dialect: string
+    data: string
+  }
+  job: {
+    id: Generated<number>
+    kind: string
+    key: string
+    data: string
+    run_after: string
+    attempts: number
+    lease_owner: string | null
+    lease_until: string | null
+    last_error: string | null
+    created_at: string
+  }
+}

@@ -1,0 +1,159 @@
+import { createReadStream, createWriteStream } from 'node:fs'
+import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { HubError } from '../../domain/errors.js'
+import type { ObjectStore, PartUpload } from '../../domain/ports.js'
+import { ByteCheck, ByteCheckError } from '../../lib/byte-check.js'
+import { newId } from '../../lib/ids.js'
+
+const CHUNK_BYTES = 1024 * 1024
+
+/**
+ * Objects as files under `root`. An upload is written to `incoming/` on the same file system, hashed on its way, synced
+ * and renamed: under its key an object is whole or absent.
+ */
+export function diskStore(root: string): ObjectStore {
+  const path = (key: string) => {
+    if (!/^[a-z0-9][\w./-]*$/i.test(key) || key.includes('..'))
+      throw new HubError('invalid_input', 'not an object key')
+    return join(root, key)
+  }
+  const temporary = async () => {
+    await mkdir(join(root, 'incoming'), { recursive: true })
+    return join(root, 'incoming', newId())
+  }
+
+  const put: ObjectStore['put'] = async (key, body, expect, signal) => {
+    const incoming = await temporary()
+    const target = path(key)
+    const check = new ByteCheck(expect)
+    try {
+      const file = createWriteStream(incoming, {
+        flags: 'wx',
+        flush: true,
+        highWaterMark: CHUNK_BYTES,
+      })
+      await pipeline(body, check, file, { signal })
+      await moveInto(incoming, target)
+      return { size: check.size, sha256: check.sha256 }
+    } catch (err) {
+      throw asChecksumError(err)
+    } finally {
+      await rm(incoming, { force: true })
+    }
+  }
+
+  return {
+    kind: 'disk',
+    put,
+    async size(key) {
+      return stat(path(key)).then((it) => it.size, ignoreMissing)
+    },
+    async open(key, range) {
+      const file = await open(path(key), 'r').catch((err: NodeJS.ErrnoException) => {
+        if (err.code === 'ENOENT')
+          throw new HubError('object_not_found', 'Object not found', { key })
+        throw err
+      })
+      return file.createReadStream({
+        highWaterMark: CHUNK_BYTES,
+        ...(range ? { start: range.first, end: range.last } : {}),
+      })
+    },
+    async delete(key) {
+      await rm(path(key), { force: true })
+    },
+    list: (prefix) => listFiles(root, prefix),
+    async check() {
+      const probe = await temporary()
+      await (await open(probe, 'wx')).close()
+      await rm(probe)
+    },
+    localPath: path,
+    parts: diskParts(root, put),
+  }
+}
+
+/** Parts wait as files `parts/<upload>/<number>` until `complete` streams them, in order, through the same checked put. */
+function diskParts(root: string, put: ObjectStore['put']): PartUpload {
+  const directory = (uploadId: string) => {
+    if (!/^[0-9a-f]{24}$/.test(uploadId)) throw new HubError('invalid_input', 'not an upload id')
+    return join(root, 'parts', uploadId)
+  }
+  return {
+    async begin() {
+      const id = newId()
+      await mkdir(directory(id), { recursive: true })
+      return id
+    },
+    async putPart(_key, uploadId, number, body, size, signal) {
+      const incoming = join(directory(uploadId), `${number}.${newId()}`)
+      const check = new ByteCheck({ size })
+      try {
+        await pipeline(body, check, createWriteStream(incoming, { flags: 'wx', flush: true }), {
+          signal,
+        })
+        await rename(incoming, join(directory(uploadId), String(number)))
+        return check.sha256
+      } catch (err) {
+        if ((err as NodeJS.ErrnoException).code === 'ENOENT')
+          throw new HubError('object_not_found', 'The upload has ended or expired.')
+        throw asChecksumError(err)
+      } finally {
+        await rm(incoming, { force: true })
+      }
+    },
+    async complete(key, uploadId, parts, expect, signal) {
+      const from = directory(uploadId)
+      const numbers = [...parts].sort((a, b) => a.number - b.number).map((it) => it.number)
+      await put(key, joinFiles(numbers.map((it) => join(from, String(it)))), expect, signal)
+      await rm(from, { recursive: true, force: true })
+    },
+    async abort(_key, uploadId) {
+      await rm(directory(uploadId), { recursive: true, force: true })
+    },
+  }
+}
+
+function joinFiles(paths: readonly string[]): Readable {
+  async function* chunks() {
+    for (const path of paths) yield* createReadStream(path, { highWaterMark: CHUNK_BYTES })
+  }
+  return Readable.from(chunks(), { objectMode: false })
+}
+
+async function moveInto(incoming: string, target: string): Promise<void> {
+  await mkdir(dirname(target), { recursive: true })
+  await rename(incoming, target)
+  // the rename itself must survive a power cut before anybody is told that the object is there
+  const directory = await open(dirname(target), 'r')
+  await directory.sync().finally(() => directory.close())
+}
+
+export function asChecksumError(err: unknown): unknown {
+  if (!(err instanceof ByteCheckError)) return err
+  return new HubError(
+    err.reason === 'too_long' ? 'too_large' : 'checksum_mismatch',
+    `The uploaded bytes are not the announced ones: ${err.message}.`,
+  )
+}
+
+function ignoreMissing(err: NodeJS.ErrnoException): undefined {
+  if (err.code !== 'ENOENT') throw err
+}
+
+async function* listFiles(
+  root: string,
+  prefix: string,
+): AsyncGenerator<{ key: string; size: number; modifiedAt: Date }> {
+  for (const entry of await readdir(join(root, prefix), { withFileTypes: true }).catch(() => [])) {
+    const key = join(prefix, entry.name)
+    if (entry.isDirectory()) yield* listFiles(root, key)
+    else {
+      const it = await stat(join(root, key)).catch(() => undefined)
+      if (it) yield { key, size: it.size, modifiedAt: it.mtime }
+    }
+  }
+}
