@@ -5,6 +5,7 @@ import type { Express } from 'express'
 import type { Logger } from 'pino'
 import type { Config } from './config/config.js'
 import { gitSmart } from './dialects/git-smart/index.js'
+import { huggingFace } from './dialects/huggingface/index.js'
 import { kohaku } from './dialects/kohaku/index.js'
 import { lfs } from './dialects/lfs/index.js'
 import { Access } from './domain/access/access.js'
@@ -185,5 +186,6 @@ export function buildApp(domain: Domain, log: Logger): Express {
   app.use(gitSmart({ ...domain, git, createOnPush: config.createOnPush, agent: 'packhorse' }))
   app.use(lfs({ ...domain, repos: domain.stores.repos, baseUrl }))
   app.use(kohaku({ ...domain, ...domain.stores, baseUrl }))
+  app.use(huggingFace({ ...domain, baseUrl }))
   return app
 }

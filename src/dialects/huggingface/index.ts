@@ -1,0 +1,53 @@
+import { type RequestHandler, Router } from 'express'
+import { callerOf } from '../../http/caller.js'
+import { parseKind } from '../../protocol/repo-path.js'
+import { contentRoutes } from './content.js'
+import { decode } from './decode.js'
+import { huggingFaceErrors } from './errors.js'
+import type { HfParts, RepoRoute } from './parts.js'
+import { readingRoutes, readingSiteRoutes } from './reading.js'
+import { writingRoutes, writingSiteRoutes } from './writing.js'
+
+/**
+ * The Hugging Face Hub API. Three kinds of routes: on one repository below /api (tables), on repository content outside
+ * /api (resolve, raw), and on the site (lists, whoami).
+ */
+export function huggingFace(parts: HfParts): Router {
+  const router = Router()
+  const table: readonly RepoRoute[] = [...readingRoutes, ...writingRoutes]
+  router.use(onRepo(parts, table))
+  router.use(contentRoutes(parts))
+  readingSiteRoutes(router, parts)
+  writingSiteRoutes(router, parts)
+  router.use(huggingFaceErrors)
+  return router
+}
+
+const API_PATH =
+  /^\/api\/(models|datasets|spaces|model|dataset|space)\/([\w.-]+)\/([\w.-]+)(?:\/(.*))?$/
+
+function onRepo(parts: HfParts, table: readonly RepoRoute[]): RequestHandler {
+  return async (req, res, next) => {
+    const [, type = '', namespace = '', name = '', rest = ''] = API_PATH.exec(req.path) ?? []
+    const kind = parseKind(type)
+    if (!kind) return next()
+    const method = req.method === 'HEAD' ? 'GET' : req.method
+    const route = table.find((it) => it.method === method && it.path.test(rest))
+    if (!route) return next()
+    const caller = callerOf(req)
+    const opened = await parts.access.open(caller, { kind, namespace, name }, route.right)
+    if (opened.redirected) {
+      const query = req.originalUrl.includes('?')
+        ? req.originalUrl.slice(req.originalUrl.indexOf('?'))
+        : ''
+      const { repo } = opened
+      res.redirect(
+        307,
+        `/api/${kind}s/${repo.namespace}/${repo.name}${rest ? `/${rest}` : ''}${query}`,
+      )
+      return
+    }
+    const params = (route.path.exec(rest)?.slice(1) ?? []).map(decode)
+    await route.handle({ req, res, parts, caller, opened, params })
+  }
+}
