@@ -1,6 +1,8 @@
 import type { ErrorRequestHandler } from 'express'
 import { asHubError, type HubErrorCode } from '../../domain/errors.js'
 
+type Wire = readonly [status: number, code?: string | undefined, text?: string]
+
 /** Status, X-Error-Code and, where clients compare texts, the message (huggingface-wire A4). */
 const WIRE = {
   not_authenticated: [401],
@@ -37,15 +39,11 @@ const WIRE = {
   git_failed: [500],
   storage_failed: [500],
   internal: [500],
-} as const satisfies Record<
-  HubErrorCode,
-  readonly [status: number, code?: string | undefined, text?: string]
->
+} as const satisfies Record<HubErrorCode, Wire>
 
 export const huggingFaceErrors: ErrorRequestHandler = (err, req, res, next) => {
   const failure = asHubError(err)
-  const [plainStatus, code, text = failure.message]: readonly [number, string?, string?] =
-    WIRE[failure.code]
+  const [plainStatus, code, text = failure.message] = WIRE[failure.code] as Wire
   const status = failure.code === 'repo_gated' && failure.facts.anonymous ? 401 : plainStatus
   if (status >= 500) req.log.error({ err, ...failure.facts }, 'request failed')
   if (res.headersSent) {
