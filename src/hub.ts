@@ -8,6 +8,7 @@ import { gitSmart } from './dialects/git-smart/index.js'
 import { huggingFace } from './dialects/huggingface/index.js'
 import { kohaku } from './dialects/kohaku/index.js'
 import { lfs } from './dialects/lfs/index.js'
+import { outpost } from './dialects/outpost/index.js'
 import { Access } from './domain/access/access.js'
 import { ActionSigner } from './domain/access/signed-actions.js'
 import { Login } from './domain/accounts/login.js'
@@ -20,12 +21,14 @@ import { LfsLocks } from './domain/lfs/locks.js'
 import { LfsObjects } from './domain/lfs/objects.js'
 import type { GitEngine, ObjectStore } from './domain/ports.js'
 import { Quotas } from './domain/quotas/quotas.js'
+import { BranchProtection } from './domain/refs/protection.js'
 import { PushPolicy } from './domain/refs/push-policy.js'
 import { Pushes } from './domain/refs/pushes.js'
 import { RefRecorder } from './domain/refs/recorder.js'
 import { Revisions } from './domain/refs/revisions.js'
 import { Checker } from './domain/repos/checker.js'
 import { Holds } from './domain/repos/holds.js'
+import { LanguageCounter } from './domain/repos/language-counter.js'
 import { RepoRegistry } from './domain/repos/registry.js'
 import { Squash } from './domain/repos/squash.js'
 import { openGit, prepareRunDir } from './git/engine.js'
@@ -35,6 +38,7 @@ import { health } from './http/health.js'
 import { closeServer, listen, newApp } from './http/server.js'
 import { Closer } from './lib/closer.js'
 import { openStores, type Stores } from './storage/db/index.js'
+import { ignoreTemplates } from './storage/ignore-templates.js'
 import { openObjects } from './storage/objects/index.js'
 
 const SHUTDOWN_GRACE_MS = 30_000
@@ -62,6 +66,7 @@ export async function openDomain(config: Config, log: Logger, closer: Closer) {
     allowMissingLfs: config.allowMissingLfs,
   }
   const policy = new PushPolicy({ git, lfs: stores.lfs, holds: stores.holds, quotas, rules })
+  const protection = new BranchProtection(stores.repos)
   const recorder = new RefRecorder({ git, refs: stores.refs, repos: stores.repos })
   const committer = new Committer({ git, policy, recorder })
   const pushes = new Pushes({ ...stores, git, policy, recorder, maxPushBytes: config.maxPushBytes })
@@ -92,6 +97,12 @@ export async function openDomain(config: Config, log: Logger, closer: Closer) {
     await git.maintain(repo.id)
     await recorder.measure(repo)
   })
+  const languages = new LanguageCounter(stores)
+  recorder.onRecorded((repo) => languages.schedule(repo))
+  jobs.handle('repo.language', async (job) => {
+    const repo = await stores.repos.findById(job.key)
+    if (repo?.state === 'ready') await languages.count(repo)
+  })
   jobs.handle('lfs.gc', async () => {
     await collector.collect({ dryRun: false, graceSeconds: config.lfs.graceSeconds })
   })
@@ -120,6 +131,8 @@ export async function openDomain(config: Config, log: Logger, closer: Closer) {
     squash,
     objects,
     locks: new LfsLocks(stores.lfs),
+    protection,
+    templates: ignoreTemplates(),
     collector,
     checker: new Checker({ ...stores, git, store }),
     jobs,
@@ -185,6 +198,7 @@ export function buildApp(domain: Domain, log: Logger): Express {
   app.use(authenticate(login))
   app.use(gitSmart({ ...domain, git, createOnPush: config.createOnPush, agent: 'packhorse' }))
   app.use(lfs({ ...domain, repos: domain.stores.repos, baseUrl }))
+  app.use(outpost({ ...domain, baseUrl }))
   app.use(kohaku({ ...domain, ...domain.stores, baseUrl }))
   app.use(huggingFace({ ...domain, baseUrl }))
   return app

@@ -73,7 +73,11 @@ export interface AccountStore {
   updateProfile(id: number, profile: Record<string, unknown>): Promise<void>
   setNamespaceQuotas(
     id: number,
-    quotas: { privateBytes?: number | null; publicBytes?: number | null },
+    quotas: {
+      privateBytes?: number | null
+      publicBytes?: number | null
+      totalBytes?: number | null
+    },
   ): Promise<void>
   /** Throws `conflict` while the namespace still owns repositories. */
   deleteNamespace(id: number): Promise<void>
@@ -179,13 +183,16 @@ export interface RepoStore {
     defaultBranch: string
     objectFormat: ObjectFormat
     sdk: string | null
+    /** The process that creates it. */
+    owner: string
   }): Promise<Repo>
   markReady(id: RepoId, event: HubEvent): Promise<void>
   /** Frees the name at once, drops what points at it, leaves the `repo.purge` job. One transaction with the event. */
   markDeleting(id: RepoId, event: HubEvent): Promise<void>
   /** Removes the rows of a repository whose bytes are gone. */
   purge(id: RepoId): Promise<void>
-  listByState(state: Repo['state']): Promise<Repo[]>
+  /** Creations that have not ended, each with the process that is at it. */
+  listUnfinished(): Promise<{ repo: Repo; owner: string | null }[]>
   /** Throws `repo_exists`. `redirect`: the old address leads here until somebody takes it. */
   move(
     id: RepoId,
@@ -319,8 +326,6 @@ export interface LfsStore {
     oids: readonly LfsOid[],
     refsDigest: string,
   ): Promise<number | undefined>
-  /** Bytes leased by a namespace's pool and not yet linked there. */
-  leasedBytes(namespaceId: number, pool: 'private' | 'public'): Promise<number>
   /** Objects without any link or live lease, older than `before`, by oid. */
   listOrphans(before: string, after: string, limit: number): Promise<LfsObject[]>
   /** State `deleting`, unless a link or lease appeared meanwhile (false). */
@@ -357,12 +362,36 @@ export interface NamespaceUsage {
 
 export interface QuotaStore {
   usage(namespaceId: number): Promise<NamespaceUsage>
-  /** Cheap upper bound of `usage`, objects shared by several repositories counted more than once. */
-  roughUsage(namespaceId: number): Promise<NamespaceUsage>
+  /** What counts against the limits: `usage` and whatever uploads and pushes under way have reserved. */
+  charged(namespaceId: number): Promise<NamespaceUsage>
+  /** Throws `quota_exceeded` when `extraBytes` more do not fit into the repository, its pool or its namespace. */
+  requireRoom(repoId: RepoId, extraBytes: number): Promise<void>
+  /**
+   * Leases these LFS objects for the repository and reserves `bytes` for what is not LFS, or throws `quota_exceeded` and
+   * leaves nothing: checked and taken in one transaction, so parallel uploads cannot overshoot together.
+   * `blocked` objects are being deleted right now and were not leased: ask again shortly.
+   */
+  reserve(order: {
+    repoId: RepoId
+    objects: readonly LfsPointer[]
+    bytes: number
+    expiresAt: string
+  }): Promise<{ id: string | undefined; blocked: LfsOid[] }>
+  /** What was reserved has become stored bytes, or nothing. */
+  settle(id: string): Promise<void>
   /** Recounts `lfsBytes` of a repository from its links. */
   recountRepo(repoId: RepoId): Promise<number>
-  /** Bytes that would be new for the pool if this repository joined it. */
-  bytesNewTo(repoId: RepoId, namespaceId: number, pool: 'private' | 'public'): Promise<number>
+}
+
+/** Main language per repository, counted at a tip of the default branch. */
+export interface LanguageStore {
+  find(repoIds: readonly RepoId[]): Promise<Map<RepoId, string | null>>
+  set(repoId: RepoId, language: string | null, headOid: GitOid | null): Promise<void>
+}
+
+/** `.gitignore` texts by the name GitHub's collection gives them (`Python`, `Go`, `Node`). */
+export interface IgnoreTemplates {
+  find(name: string): Promise<string | undefined>
 }
 
 export interface EventStore {
@@ -424,6 +453,10 @@ export interface JobStore {
   finish(id: number, owner: string): Promise<void>
   fail(id: number, owner: string, error: string, retryAfterMs: number): Promise<void>
   counts(): Promise<{ waiting: number; running: number; failing: number }>
+  /** Processes that claimed jobs which are not finished. */
+  listOwners(): Promise<string[]>
+  /** Gives back what a dead process had claimed. */
+  releaseOwner(owner: string): Promise<void>
 }
 
 export interface SettingStore {
@@ -557,6 +590,29 @@ export interface GitEngine {
     path: string,
     options: { recursive: boolean },
   ): AsyncIterable<TreeEntry>
+  /** Type, oid and size of the object at a path, by one question to a process that is already there. */
+  statPath(
+    id: RepoId,
+    commit: GitOid,
+    path: string,
+  ): Promise<(Pick<TreeEntry, 'oid' | 'size'> & { type: string }) | undefined>
+  /**
+   * As `listTree` without sizes and without a process of its own, for reading in pages: starts behind `after`, the path of
+   * the entry before (`path/` when that was a folder). Nothing when the path is no tree.
+   */
+  walk(
+    id: RepoId,
+    commit: GitOid,
+    path: string,
+    options: { recursive: boolean; after?: string | undefined },
+  ): AsyncIterable<Omit<TreeEntry, 'size'>>
+  /** Newest commit that touched each path; looks `maxCommits` back and leaves out what it did not meet. */
+  lastCommits(
+    id: RepoId,
+    from: GitOid,
+    paths: readonly string[],
+    maxCommits: number,
+  ): Promise<Map<string, GitOid>>
   blobSize(id: RepoId, oid: GitOid): Promise<number | undefined>
   /** Throws `too_large` above `maxBytes`. */
   readBlob(id: RepoId, oid: GitOid, maxBytes: number): Promise<Buffer>
@@ -630,6 +686,10 @@ export interface GitEngine {
   maintain(id: RepoId): Promise<void>
   /** Output of `git fsck --full`; empty = clean. */
   fsck(id: RepoId): Promise<string[]>
+  /** Removes lock and temporary files of git processes that died; answers how many. */
+  sweepLeftovers(id: RepoId): Promise<number>
+  /** Removes directories that were on their way in or out when their process died. */
+  sweepTrash(): Promise<void>
 }
 
 export interface ByteRange {
@@ -660,6 +720,8 @@ export interface ObjectStore {
   list(prefix: string): AsyncIterable<{ key: string; size: number; modifiedAt: Date }>
   /** Throws when the store cannot be used. */
   check(): Promise<void>
+  /** Removes half-written uploads of processes that died; answers how many. */
+  sweep(): Promise<number>
   /** File to send without a copy through a stream, where there is one. */
   localPath?(key: string): string
   /** Direct transfer between client and store; absent where the store cannot. */

@@ -61,6 +61,14 @@ async function byHeader(login: Login, header: string, address: string): Promise<
       if (name === '' && password === '') return login.anonymous(address)
       return login.byBasic(name, password, address)
     }
+    case 'api-key': {
+      // Outpost: "API-Key name$secret"; the name belongs to the key and must be right, too
+      const dollar = value.indexOf('$')
+      const caller = await login.byToken(value.slice(dollar + 1), address)
+      if (dollar < 0 || caller.token?.name !== `api-key:${value.slice(0, dollar)}`)
+        throw new HubError('bad_credentials', 'Invalid username or password.')
+      return caller
+    }
     default:
       throw new HubError('bad_credentials', 'Invalid credentials in Authorization header')
   }

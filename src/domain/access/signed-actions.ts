@@ -3,7 +3,7 @@ import { HubError } from '../errors.js'
 
 /** What a self-authorising URL permits: one operation on one object of one repository, for one user, for a while. */
 export interface SignedAction {
-  readonly op: 'lfs.upload' | 'lfs.download' | 'lfs.part' | 'lfs.complete' | 'lfs.verify'
+  readonly op: 'lfs.upload' | 'lfs.download' | 'lfs.part' | 'lfs.complete' | 'lfs.verify' | 'blob.download'
   readonly repoId: string
   readonly oid: string
   readonly size: number
@@ -11,6 +11,8 @@ export interface SignedAction {
   /** Multipart: the upload and the part number. */
   readonly uploadId?: string
   readonly part?: number
+  /** blob.download: the oid is an LFS object's, not a git blob's. */
+  readonly lfs?: boolean
 }
 
 /** Signs and checks short-lived action tokens (RFC 7519, HS256) with a secret shared by all processes of the hub. */

@@ -83,7 +83,8 @@ export class RefRecorder {
       ...(headChanged ? { head: await this.#deriveHead(repo, snapshot.headOid) } : {}),
       defaultBranch: snapshot.defaultBranch,
       gitBytes: await this.#git.sizeBytes(repo.id),
-      pushedAt: updates.length ? at : null,
+      // the first commit of a new repository is ours, nobody pushed it
+      pushedAt: updates.length && repo.state !== 'creating' ? at : null,
       events: updates.length
         ? [makeEvent('repo.refs', actor, repo, { updates: updates.slice(0, 1_000) })]
         : [],

@@ -5,6 +5,7 @@ import type {
   FileStore,
   HoldStore,
   JobStore,
+  LanguageStore,
   LfsStore,
   QuotaStore,
   RefStore,
@@ -15,6 +16,7 @@ import { accountStore } from './accounts.js'
 import { eventStore } from './events.js'
 import { holdStore } from './holds.js'
 import { jobStore } from './jobs.js'
+import { languageStore } from './languages.js'
 import { lfsStore } from './lfs.js'
 import { openDatabase } from './open.js'
 import { quotaStore } from './quotas.js'
@@ -28,6 +30,7 @@ export interface Stores {
   readonly refs: RefStore
   readonly files: FileStore
   readonly lfs: LfsStore
+  readonly languages: LanguageStore
   readonly quotas: QuotaStore
   readonly events: EventStore
   readonly holds: HoldStore
@@ -45,6 +48,7 @@ export async function openStores(file: string): Promise<Stores> {
     refs: refStore(db),
     files: fileStore(db),
     lfs: lfsStore(db),
+    languages: languageStore(db),
     quotas: quotaStore(db),
     events: eventStore(db),
     holds: holdStore(db),

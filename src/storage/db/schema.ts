@@ -16,6 +16,8 @@ export interface Schema {
     is_active: number
     private_quota_bytes: number | null
     public_quota_bytes: number | null
+    /** Over both pools. */
+    total_quota_bytes: Generated<number | null>
     profile: string
     created_at: string
   }
@@ -73,6 +75,8 @@ export interface Schema {
     downloads: number
     likes: number
     trending_score: number
+    /** The process that is creating it; null once it is ready. */
+    creating_owner: Generated<string | null>
     settings: string
   }
   repo_redirect: {
@@ -102,6 +106,7 @@ export interface Schema {
     lfs_oid: string | null
     pointer_size: number | null
   }
+  repo_language: { repo_id: string; language: string | null; head_oid: string | null }
   lfs_object: {
     oid: string
     size: number
@@ -111,6 +116,7 @@ export interface Schema {
   }
   lfs_link: { repo_id: string; oid: string; size: number; created_at: string }
   lfs_lease: { id: string; oid: string; repo_id: string; size: number; expires_at: string }
+  quota_reservation: { id: string; repo_id: string; bytes: number; expires_at: string }
   lfs_upload: {
     id: string
     repo_id: string

@@ -1,7 +1,13 @@
 import type { Migration } from 'kysely'
 import { hub } from './0001-hub.js'
+import { creatingOwner } from './0007-creating-owner.js'
+import { quotaReservation } from './0005-quota-reservation.js'
+import { repoLanguage } from './0009-repo-language.js'
 
 /** In order, append-only: a shipped migration never changes. */
 export const MIGRATIONS: Record<string, Migration> = {
   '0001-hub': hub,
+  '0005-quota-reservation': quotaReservation,
+  '0007-creating-owner': creatingOwner,
+  '0009-repo-language': repoLanguage,
 }
