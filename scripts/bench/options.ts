@@ -44,7 +44,7 @@ export function readOptions(argv: readonly string[]): Options | 'help' {
     options: {
       help: { type: 'boolean', short: 'h' },
       scale: { type: 'string', default: 'full' },
-      runs: { type: 'string', default: '5' },
+      runs: { type: 'string' },
       only: { type: 'string', default: '' },
       list: { type: 'boolean', default: false },
       'peers-only': { type: 'boolean', default: false },
