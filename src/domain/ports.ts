@@ -193,12 +193,16 @@ export interface RepoStore {
   purge(id: RepoId): Promise<void>
   /** Creations that have not ended, each with the process that is at it. */
   listUnfinished(): Promise<{ repo: Repo; owner: string | null }[]>
-  /** Throws `repo_exists`. `redirect`: the old address leads here until somebody takes it. */
+  /**
+   * Throws `repo_exists`, or `quota_exceeded` when `requireRoom` and the new owner has none for it.
+   * `redirect`: the old address leads here until somebody takes it.
+   */
   move(
     id: RepoId,
     to: { namespaceId: number; name: string },
-    options: { redirect: boolean; event: HubEvent },
+    options: { redirect: boolean; requireRoom: boolean; event: HubEvent },
   ): Promise<Repo>
+  /** Throws `quota_exceeded` when the visibility moves it into a pool without room (unless told not to look). */
   updateSettings(
     id: RepoId,
     change: Partial<{
@@ -211,6 +215,7 @@ export interface RepoStore {
       sdk: string | null
     }>,
     event: HubEvent,
+    options?: { requireRoom: boolean },
   ): Promise<Repo>
   readExtraSettings(id: RepoId): Promise<Record<string, unknown>>
   updateExtraSettings(id: RepoId, change: Record<string, unknown>): Promise<void>
@@ -265,8 +270,8 @@ export interface RefStore {
 export interface FileStore {
   find(repoId: RepoId, path: string): Promise<RepoFile | undefined>
   findMany(repoId: RepoId, paths: readonly string[]): Promise<RepoFile[]>
-  /** By path, in byte order of the path. */
-  list(repoId: RepoId, after: string, limit: number): Promise<RepoFile[]>
+  /** In byte order of the path. `head`: only while the files are those of this commit, else none. */
+  list(repoId: RepoId, after: string, limit: number, head?: GitOid): Promise<RepoFile[]>
   count(repoId: RepoId): Promise<number>
 }
 
@@ -513,7 +518,8 @@ export type CommitStep =
       readonly type: 'put'
       readonly path: string
       readonly mode: string
-      readonly content: Buffer | Readable
+      /** A function opens the bytes anew each time. */
+      readonly content: Buffer | (() => Readable)
       readonly size: number
     }
   | { readonly type: 'link'; readonly path: string; readonly mode: string; readonly oid: GitOid }
@@ -606,12 +612,12 @@ export interface GitEngine {
     path: string,
     options: { recursive: boolean; after?: string | undefined },
   ): AsyncIterable<Omit<TreeEntry, 'size'>>
-  /** Newest commit that touched each path; looks `maxCommits` back and leaves out what it did not meet. */
+  /** Newest commit that touched each path; leaves out what git did not meet within `budgetMs`. */
   lastCommits(
     id: RepoId,
     from: GitOid,
     paths: readonly string[],
-    maxCommits: number,
+    budgetMs: number,
   ): Promise<Map<string, GitOid>>
   blobSize(id: RepoId, oid: GitOid): Promise<number | undefined>
   /** Throws `too_large` above `maxBytes`. */
@@ -645,11 +651,20 @@ export interface GitEngine {
     quarantine?: Quarantine,
   ): Promise<boolean>
 
-  /** Makes a commit on a branch or PR ref; throws `stale_parent` when the ref is not at `parent` any more. Answers the new tip. */
-  commit(
+  /** Children of a tree or of a commit's root; undefined when there is no such tree. */
+  readTree(
+    id: RepoId,
+    treeish: GitOid,
+  ): Promise<ReadonlyMap<string, { mode: string; oid: GitOid }> | undefined>
+  /**
+   * Tells other processes that objects come in which no ref names yet, so that nobody prunes them. The holder asks whether
+   * the repository may be written only after this; answers what ends it.
+   */
+  markWriter(id: RepoId): Promise<() => Promise<void>>
+  /** Makes a commit durable; no ref moves. */
+  writeCommit(
     id: RepoId,
     commit: {
-      ref: string
       parent: GitOid | null
       message: string
       author: Signature

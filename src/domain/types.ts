@@ -25,6 +25,8 @@ export interface Namespace {
   readonly createdAt: string
   readonly privateQuotaBytes: number | null
   readonly publicQuotaBytes: number | null
+  /** Limit over both pools together. */
+  readonly totalQuotaBytes: number | null
 }
 
 export interface User extends Namespace {

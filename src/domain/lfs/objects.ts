@@ -86,9 +86,12 @@ export class LfsObjects {
     const absent = oids.filter((it) => !linked.has(it))
     await this.#adoptReadable(repo, caller, absent, linked)
     const needed = good.filter((it) => !linked.has(it.oid))
-    const full = await this.#quotaError(repo, needed)
+    const full = await this.#reserve(repo, needed)
     // objects that are already there are named again for a reason: keep them, too, until the push
-    await this.#lease(repo.id, full ? good.filter((it) => linked.has(it.oid)) : good)
+    await this.#lease(
+      repo.id,
+      good.filter((it) => linked.has(it.oid)),
+    )
     return Promise.all(
       checked.map(async (it): Promise<UploadStep> => {
         if (it instanceof HubError) return { type: 'error', error: it }
@@ -147,7 +150,8 @@ export class LfsObjects {
     for (const object of (await this.#lfs.findObjects(absent)).values())
       if (await this.#mayRead(caller, object.oid)) adopted.push(object)
     if (adopted.length === 0) return
-    await this.#lease(repo.id, adopted)
+    // without room they count as absent, and the reservation that follows says so
+    if (await this.#reserve(repo, adopted)) return
     await this.#lfs.link(repo.id, adopted)
     for (const object of adopted) linked.set(object.oid, object)
   }
@@ -166,10 +170,12 @@ export class LfsObjects {
     return false
   }
 
-  async #quotaError(repo: Repo, needed: readonly LfsPointer[]): Promise<HubError | undefined> {
-    const bytes = needed.reduce((sum, it) => sum + it.size, 0)
+  /** Leases what is to come and with it the room for it, all or nothing; answers why not. */
+  async #reserve(repo: Repo, needed: readonly LfsPointer[]): Promise<HubError | undefined> {
     try {
-      await this.#quotas.requireRoom(repo, bytes)
+      await this.#untilFree(needed, (left, expiresAt) =>
+        this.#quotas.reserveObjects(repo, left, expiresAt),
+      )
       return undefined
     } catch (err) {
       if (err instanceof HubError && err.code === 'quota_exceeded') return err
@@ -177,13 +183,18 @@ export class LfsObjects {
     }
   }
 
+  #lease(repoId: RepoId, objects: readonly LfsPointer[]): Promise<void> {
+    return this.#untilFree(objects, (left, expiresAt) => this.#lfs.lease(repoId, left, expiresAt))
+  }
+
   /** Waits while the collector is deleting one of them: it takes milliseconds, and afterwards the object is simply absent. */
-  async #lease(repoId: RepoId, objects: readonly LfsPointer[]): Promise<void> {
+  async #untilFree(
+    objects: readonly LfsPointer[],
+    take: (left: readonly LfsPointer[], expiresAt: string) => Promise<LfsOid[]>,
+  ): Promise<void> {
     let left = objects
     for (let attempt = 0; left.length > 0; attempt += 1) {
-      const blocked = new Set(
-        await this.#lfs.lease(repoId, left, isoNow(this.limits.graceSeconds * 1000)),
-      )
+      const blocked = new Set(await take(left, isoNow(this.limits.graceSeconds * 1000)))
       left = left.filter((it) => blocked.has(it.oid))
       if (left.length === 0) return
       if (attempt > 200) throw new HubError('busy', 'an object is being removed, try again')

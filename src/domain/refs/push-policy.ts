@@ -36,12 +36,13 @@ export class PushPolicy {
     this.#rules = parts.rules
   }
 
-  /** `onPointer` hears of every LFS object that the push names. */
+  /** `onPointer` hears of every LFS object that the push names, `onReserved` gets what gives its reserved room back. */
   async preReceive(
     repo: Repo,
     right: Right,
     call: HookCall,
     onPointer: (pointer: LfsPointer) => void = () => undefined,
+    onReserved: (settle: () => Promise<void>) => void = () => undefined,
   ): Promise<HookAnswer> {
     try {
       await this.requireWritable(repo)
@@ -49,7 +50,7 @@ export class PushPolicy {
       await this.#checkPointers(repo, call, onPointer)
       if (call.quarantine) {
         const bytes = await this.#git.quarantineBytes(call.quarantine)
-        await this.#quotas.requireRoom(repo, bytes)
+        onReserved(await this.#quotas.reserveBytes(repo, bytes))
       }
       return { accept: true, lines: [] }
     } catch (err) {

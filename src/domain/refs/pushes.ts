@@ -6,6 +6,14 @@ import type { LfsOid, RefUpdate, Repo, Right } from '../types.js'
 import type { PushPolicy } from './push-policy.js'
 import type { RefRecorder } from './recorder.js'
 
+/** What a push's two hooks leave for its end. */
+interface PushTrace {
+  /** LFS objects that it names. */
+  readonly named: LfsOid[]
+  /** Each gives back the room that was kept for it. */
+  readonly reserved: (() => Promise<void>)[]
+}
+
 /** Takes pushes in: git does the work, the policy decides in pre-receive, the recorder follows in post-receive. */
 export class Pushes {
   readonly #git: GitEngine
@@ -43,15 +51,19 @@ export class Pushes {
       onHookError: (err: unknown) => void
     },
   ): Promise<void> {
-    const named: LfsOid[] = []
-    await this.#git.runService(repo.id, {
-      service: 'receive-pack',
-      maxInputBytes: this.#maxPushBytes,
-      onHook: (call) => this.answerHook(repo, right, actor, call, named),
-      ...io,
-    })
-    // a hook that could not reach us (its process was killed) leaves nothing behind that this does not see
-    await this.#recorder.sync((await this.#repos.findById(repo.id)) ?? repo, actor)
+    const trace: PushTrace = { named: [], reserved: [] }
+    try {
+      await this.#git.runService(repo.id, {
+        service: 'receive-pack',
+        maxInputBytes: this.#maxPushBytes,
+        onHook: (call) => this.answerHook(repo, right, actor, call, trace),
+        ...io,
+      })
+      // a hook that could not reach us (its process was killed) leaves nothing behind that this does not see
+      await this.#recorder.sync((await this.#repos.findById(repo.id)) ?? repo, actor)
+    } finally {
+      for (const settle of trace.reserved) await settle()
+    }
   }
 
   /** Also for pushes made on the server's own disk, which come through the mailbox. */
@@ -60,15 +72,21 @@ export class Pushes {
     right: Right,
     actor: Actor,
     call: HookCall,
-    named: LfsOid[] = [],
+    trace: PushTrace = { named: [], reserved: [] },
   ): Promise<HookAnswer> {
     if (call.hook === 'pre-receive')
-      return this.#policy.preReceive(repo, right, call, (pointer) => named.push(pointer.oid))
+      return this.#policy.preReceive(
+        repo,
+        right,
+        call,
+        (pointer) => trace.named.push(pointer.oid),
+        (settle) => trace.reserved.push(settle),
+      )
     try {
       await this.adoptDefaultBranch(repo, call.updates)
       await this.#recorder.recordRefUpdates(repo.id, actor)
       // from here on the commits keep these objects, not the lease that waited for them
-      await this.#lfs.release(repo.id, named)
+      await this.#lfs.release(repo.id, trace.named)
       return { accept: true, lines: [] }
     } catch (err) {
       if (err instanceof HubError)

@@ -1,4 +1,4 @@
-import { newRepoId } from '../../lib/ids.js'
+import { isoNow, newRepoId } from '../../lib/ids.js'
 import type { Access } from '../access/access.js'
 import type { Committer } from '../commits/committer.js'
 import { HubError } from '../errors.js'
@@ -10,6 +10,9 @@ import { checkShortRefName } from '../refs/ref-names.js'
 import type { GateMode, Namespace, ObjectFormat, Repo, RepoKind, Visibility } from '../types.js'
 import { initialFiles } from './initial-files.js'
 import { checkRepoName } from './names.js'
+
+/** A creation takes milliseconds; on a machine whose processes we cannot see this is how long we believe in it. */
+const UNFINISHED_AFTER_MS = 10 * 60_000
 
 export interface CreateOrder {
   readonly kind: RepoKind
@@ -34,6 +37,7 @@ export class RepoRegistry {
   readonly #quotas: Quotas
   readonly #policy: PushPolicy
   readonly #jobs: JobStore
+  readonly #owner: string
 
   constructor(parts: {
     repos: RepoStore
@@ -44,6 +48,7 @@ export class RepoRegistry {
     quotas: Quotas
     policy: PushPolicy
     jobs: JobStore
+    owner: string
   }) {
     this.#repos = parts.repos
     this.#accounts = parts.accounts
@@ -53,6 +58,7 @@ export class RepoRegistry {
     this.#quotas = parts.quotas
     this.#policy = parts.policy
     this.#jobs = parts.jobs
+    this.#owner = parts.owner
   }
 
   /** Throws `invalid_input`, `account_not_found`, `forbidden`, `repo_exists`, `quota_exceeded`. */
@@ -61,7 +67,7 @@ export class RepoRegistry {
     if (order.defaultBranch !== undefined) checkShortRefName(order.defaultBranch)
     const namespace = await this.#namespace(order.namespace)
     this.#access.requireNamespace(actor.caller, namespace, 'write')
-    await this.#quotas.requireNamespaceRoom(namespace, poolOf(order.visibility), 0)
+    await this.#quotas.requireNamespaceRoom(namespace, poolOf(order.visibility))
     const id = newRepoId()
     const options = {
       objectFormat: order.objectFormat ?? 'sha1',
@@ -75,6 +81,7 @@ export class RepoRegistry {
       visibility: order.visibility,
       description: order.description ?? '',
       sdk: order.sdk ?? null,
+      owner: this.#owner,
       ...options,
     })
     try {
@@ -125,17 +132,18 @@ export class RepoRegistry {
   ): Promise<Repo> {
     checkRepoName(to.name)
     const namespace = await this.#namespace(to.namespace)
-    if (namespace.id !== repo.namespaceId) {
+    if (namespace.id !== repo.namespaceId)
       this.#access.requireNamespace(actor.caller, namespace, 'write')
-      if (!actor.caller.isSiteAdmin)
-        await this.#quotas.requireRoomFor(repo, namespace, poolOf(repo.visibility))
-    }
     await this.#policy.requireWritable(repo)
     const target = `${namespace.name}/${to.name}`
     return this.#repos.move(
       repo.id,
       { namespaceId: namespace.id, name: to.name },
-      { ...options, event: makeEvent('repo.move', actor, repo, { to: target }) },
+      {
+        ...options,
+        requireRoom: !actor.caller.isSiteAdmin,
+        event: makeEvent('repo.move', actor, repo, { to: target }),
+      },
     )
   }
 
@@ -150,11 +158,7 @@ export class RepoRegistry {
     },
     actor: Actor,
   ): Promise<Repo> {
-    const { visibility, defaultBranch } = change
-    if (visibility && poolOf(visibility) !== poolOf(repo.visibility)) {
-      const namespace = await this.#accounts.findNamespaceById(repo.namespaceId)
-      if (namespace) await this.#quotas.requireRoomFor(repo, namespace, poolOf(visibility))
-    }
+    const { defaultBranch } = change
     if (defaultBranch !== undefined && defaultBranch !== repo.defaultBranch) {
       const { refs } = await this.#git.snapshot(repo.id)
       if (!refs.some((it) => it.name === `refs/heads/${defaultBranch}`))
@@ -165,7 +169,9 @@ export class RepoRegistry {
     const set = Object.fromEntries(
       Object.entries(change).filter(([, value]) => value !== undefined),
     )
-    return this.#repos.updateSettings(repo.id, set, makeEvent('repo.settings', actor, repo, set))
+    return this.#repos.updateSettings(repo.id, set, makeEvent('repo.settings', actor, repo, set), {
+      requireRoom: !actor.caller.isSiteAdmin,
+    })
   }
 
   /** The name is free at once; the bytes go in the background. */
@@ -181,11 +187,11 @@ export class RepoRegistry {
     await this.#jobs.enqueue({ kind: 'lfs.gc', key: 'all' })
   }
 
-  /** After a start: creations that a crash cut off never became visible and are swept. */
-  async sweepUnfinished(actor: Actor, olderThanMs: number): Promise<void> {
-    const before = new Date(Date.now() - olderThanMs).toISOString()
-    for (const repo of await this.#repos.listByState('creating'))
-      if (repo.createdAt <= before)
+  /** Creations that a crash cut off never became visible; their names are free again. */
+  async sweepUnfinished(actor: Actor, hasEnded: (owner: string) => boolean): Promise<void> {
+    const before = isoNow(-UNFINISHED_AFTER_MS)
+    for (const { repo, owner } of await this.#repos.listUnfinished())
+      if (owner === null || hasEnded(owner) || repo.createdAt <= before)
         await this.#repos.markDeleting(
           repo.id,
           makeEvent('repo.delete', actor, repo, { why: 'unfinished' }),

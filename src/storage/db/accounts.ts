@@ -181,6 +181,7 @@ export function accountStore(db: Db): AccountStore {
       const set = {
         ...(quotas.privateBytes !== undefined ? { private_quota_bytes: quotas.privateBytes } : {}),
         ...(quotas.publicBytes !== undefined ? { public_quota_bytes: quotas.publicBytes } : {}),
+        ...(quotas.totalBytes !== undefined ? { total_quota_bytes: quotas.totalBytes } : {}),
       }
       if (Object.keys(set).length)
         await db.updateTable('namespace').set(set).where('id', '=', id).execute()

@@ -1,6 +1,7 @@
 import { sql, type Transaction } from 'kysely'
 import { HubError } from '../../domain/errors.js'
 import type { LfsLock, LfsObject, LfsStore, LfsUpload } from '../../domain/ports.js'
+import type { LfsPointer } from '../../domain/types.js'
 import { newId } from '../../lib/ids.js'
 import type { Db } from './open.js'
 import { isUniqueViolation, now, pagesOf } from './rows.js'
@@ -30,7 +31,6 @@ function objectRows(
   | 'link'
   | 'listLinks'
   | 'unlinkUnleased'
-  | 'leasedBytes'
 > {
   return {
     async findLinked(repoId, oids) {
@@ -78,44 +78,7 @@ function objectRows(
       return rows.map((it) => it.repo_id)
     },
     lease: (repoId, objects, expiresAt) =>
-      db.transaction().execute(async (tx) => {
-        const blocked: string[] = []
-        for (const page of pagesOf(objects)) {
-          const deleting = await tx
-            .selectFrom('lfs_object')
-            .select('oid')
-            .where(
-              'oid',
-              'in',
-              page.map((it) => it.oid),
-            )
-            .where('state', '=', 'deleting')
-            .execute()
-          const skip = new Set(deleting.map((it) => it.oid))
-          blocked.push(...skip)
-          const rows = page
-            .filter((it) => !skip.has(it.oid))
-            .map((it) => ({
-              id: newId(),
-              oid: it.oid,
-              repo_id: repoId,
-              size: it.size,
-              expires_at: expiresAt,
-            }))
-          if (rows.length)
-            await tx
-              .insertInto('lfs_lease')
-              .values(rows)
-              .onConflict((oc) =>
-                oc.columns(['repo_id', 'oid']).doUpdateSet((eb) => ({
-                  expires_at: sql`case when lfs_lease.expires_at > ${expiresAt} then lfs_lease.expires_at else ${expiresAt} end`,
-                  size: eb.ref('excluded.size'),
-                })),
-              )
-              .execute()
-        }
-        return blocked
-      }),
+      db.transaction().execute((tx) => leaseObjects(tx, repoId, objects, expiresAt)),
     async release(repoId, oids) {
       for (const page of pagesOf(oids))
         await db
@@ -186,24 +149,49 @@ function objectRows(
         await recount(tx, repoId)
         return count
       }),
-    async leasedBytes(namespaceId, pool) {
-      const row = await db
-        .selectFrom('lfs_lease')
-        .innerJoin('repo', 'repo.id', 'lfs_lease.repo_id')
-        .leftJoin('lfs_link', (join) =>
-          join
-            .onRef('lfs_link.repo_id', '=', 'lfs_lease.repo_id')
-            .onRef('lfs_link.oid', '=', 'lfs_lease.oid'),
-        )
-        .select((eb) => eb.fn.sum<number | null>('lfs_lease.size').as('bytes'))
-        .where('repo.namespace_id', '=', namespaceId)
-        .where('repo.visibility', pool === 'public' ? '=' : '!=', 'public')
-        .where('lfs_lease.expires_at', '>', now())
-        .where('lfs_link.oid', 'is', null)
-        .executeTakeFirst()
-      return Number(row?.bytes ?? 0)
-    },
   }
+}
+
+/** Also part of a quota reservation. Answers the oids that are being deleted right now. */
+export async function leaseObjects(
+  tx: Transaction<Schema>,
+  repoId: string,
+  objects: readonly LfsPointer[],
+  expiresAt: string,
+): Promise<string[]> {
+  const blocked: string[] = []
+  for (const page of pagesOf(objects)) {
+    const oids = page.map((it) => it.oid)
+    const deleting = await tx
+      .selectFrom('lfs_object')
+      .select('oid')
+      .where('oid', 'in', oids)
+      .where('state', '=', 'deleting')
+      .execute()
+    const skip = new Set(deleting.map((it) => it.oid))
+    blocked.push(...skip)
+    const rows = page
+      .filter((it) => !skip.has(it.oid))
+      .map((it) => ({
+        id: newId(),
+        oid: it.oid,
+        repo_id: repoId,
+        size: it.size,
+        expires_at: expiresAt,
+      }))
+    if (rows.length)
+      await tx
+        .insertInto('lfs_lease')
+        .values(rows)
+        .onConflict((oc) =>
+          oc.columns(['repo_id', 'oid']).doUpdateSet((eb) => ({
+            expires_at: sql`case when lfs_lease.expires_at > ${expiresAt} then lfs_lease.expires_at else ${expiresAt} end`,
+            size: eb.ref('excluded.size'),
+          })),
+        )
+        .execute()
+  }
+  return blocked
 }
 
 async function addLinks(

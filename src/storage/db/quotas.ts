@@ -1,59 +1,149 @@
-import { sql } from 'kysely'
+import { type RawBuilder, sql, type Transaction } from 'kysely'
+import { HubError } from '../../domain/errors.js'
 import type { NamespaceUsage, QuotaStore } from '../../domain/ports.js'
-import { recount } from './lfs.js'
+import { quotaExceeded } from '../../domain/quotas/quota-exceeded.js'
+import { newId } from '../../lib/ids.js'
+import { leaseObjects, recount } from './lfs.js'
 import type { Db } from './open.js'
+import { now } from './rows.js'
+import type { Schema } from './schema.js'
+
+type Reader = Db | Transaction<Schema>
+
+const POOL = sql`case when repo.visibility = 'public' then 'public' else 'private' end`
 
 export function quotaStore(db: Db): QuotaStore {
-  const byPool = (rows: readonly { pool: string; bytes: number | null }[]): NamespaceUsage => {
-    const of = (pool: string) => Number(rows.find((it) => it.pool === pool)?.bytes ?? 0)
-    return { privateBytes: of('private'), publicBytes: of('public') }
-  }
-  const pool = sql<string>`case when repo.visibility = 'public' then 'public' else 'private' end`
   return {
-    async usage(namespaceId) {
-      const git = await db
-        .selectFrom('repo')
-        .select([pool.as('pool'), (eb) => eb.fn.sum<number | null>('git_bytes').as('bytes')])
-        .where('namespace_id', '=', namespaceId)
-        .where('state', '!=', 'deleting')
-        .groupBy('pool')
-        .execute()
-      // each object once per pool, however many repositories of the namespace link it
-      const lfs = await sql<{ pool: string; bytes: number | null }>`
-        select pool, sum(size) as bytes from (
-          select distinct ${pool} as pool, lfs_link.oid, lfs_link.size from lfs_link
-          join repo on repo.id = lfs_link.repo_id
-          where repo.namespace_id = ${namespaceId} and repo.state != 'deleting'
-        ) as unique_links group by pool`.execute(db)
-      const a = byPool(git)
-      const b = byPool(lfs.rows)
-      return {
-        privateBytes: a.privateBytes + b.privateBytes,
-        publicBytes: a.publicBytes + b.publicBytes,
-      }
-    },
-    async roughUsage(namespaceId) {
-      const rows = await db
-        .selectFrom('repo')
-        .select([pool.as('pool'), sql<number | null>`sum(git_bytes + lfs_bytes)`.as('bytes')])
-        .where('namespace_id', '=', namespaceId)
-        .where('state', '!=', 'deleting')
-        .groupBy('pool')
-        .execute()
-      return byPool(rows)
+    usage: (namespaceId) => exactUsage(db, namespaceId, { reserved: false }),
+    charged: (namespaceId) => exactUsage(db, namespaceId, { reserved: true }),
+    requireRoom: (repoId, extraBytes) => requireFits(db, repoId, extraBytes),
+    reserve: ({ repoId, objects, bytes, expiresAt }) =>
+      db.transaction().execute(async (tx) => {
+        await tx.deleteFrom('quota_reservation').where('expires_at', '<=', now()).execute()
+        const blocked = await leaseObjects(tx, repoId, objects, expiresAt)
+        const id = bytes > 0 ? newId() : undefined
+        if (id)
+          await tx
+            .insertInto('quota_reservation')
+            .values({ id, repo_id: repoId, bytes, expires_at: expiresAt })
+            .execute()
+        // taken first and checked after: whatever does not fit is rolled back with it
+        await requireFits(tx, repoId, 0)
+        return { id, blocked }
+      }),
+    async settle(id) {
+      await db.deleteFrom('quota_reservation').where('id', '=', id).execute()
     },
     recountRepo: (repoId) => recount(db, repoId),
-    async bytesNewTo(repoId, namespaceId, target) {
-      const inPool =
-        target === 'public' ? sql`repo.visibility = 'public'` : sql`repo.visibility != 'public'`
-      const { rows } = await sql<{ bytes: number | null }>`
-        select (select git_bytes from repo where id = ${repoId}) + coalesce((
-          select sum(mine.size) from lfs_link as mine where mine.repo_id = ${repoId} and not exists (
-            select 1 from lfs_link as other join repo on repo.id = other.repo_id
-            where other.oid = mine.oid and other.repo_id != ${repoId}
-              and repo.namespace_id = ${namespaceId} and ${inPool} and repo.state != 'deleting')
-        ), 0) as bytes`.execute(db)
-      return Number(rows[0]?.bytes ?? 0)
-    },
   }
+}
+
+/**
+ * Throws `quota_exceeded` unless the repository, as the database now has it, and `extraBytes` more fit into its own limit
+ * and into its namespace's. Part of every transaction that makes a pool fuller.
+ */
+export async function requireFits(
+  db: Reader,
+  repoId: string,
+  extraBytes: number,
+  options: { ownLimit?: boolean } = {},
+): Promise<void> {
+  const row = await db
+    .selectFrom('repo')
+    .innerJoin('namespace', 'namespace.id', 'repo.namespace_id')
+    .select([
+      'repo.namespace_id',
+      'repo.visibility',
+      'repo.quota_bytes',
+      'namespace.name',
+      'namespace.private_quota_bytes',
+      'namespace.public_quota_bytes',
+      'namespace.total_quota_bytes',
+    ])
+    .where('repo.id', '=', repoId)
+    .executeTakeFirst()
+  if (!row) throw new HubError('repo_not_found', 'Repository not found')
+  if (row.quota_bytes !== null && options.ownLimit !== false)
+    requireBelow('repository', await repoCharged(db, repoId), extraBytes, row.quota_bytes)
+  const isPublic = row.visibility === 'public'
+  const pool = isPublic ? row.public_quota_bytes : row.private_quota_bytes
+  const total = row.total_quota_bytes
+  if (pool === null && total === null) return
+  const fits = (it: NamespaceUsage) =>
+    (pool === null || (isPublic ? it.publicBytes : it.privateBytes) + extraBytes <= pool) &&
+    (total === null || it.privateBytes + it.publicBytes + extraBytes <= total)
+  // the exact figure costs a walk over the links: only when the upper bound does not settle it
+  if (fits(await roughUsage(db, row.namespace_id))) return
+  const used = await exactUsage(db, row.namespace_id, { reserved: true })
+  if (pool !== null)
+    requireBelow(
+      `${isPublic ? 'public' : 'private'} storage of ${row.name}`,
+      isPublic ? used.publicBytes : used.privateBytes,
+      extraBytes,
+      pool,
+    )
+  if (total !== null)
+    requireBelow(`storage of ${row.name}`, used.privateBytes + used.publicBytes, extraBytes, total)
+}
+
+function requireBelow(what: string, used: number, extra: number, limit: number): void {
+  if (used + extra > limit) throw quotaExceeded(what, { used, extra, limit })
+}
+
+/** git bytes and each LFS object once per pool, however many of its repositories hold it. */
+async function exactUsage(
+  db: Reader,
+  namespaceId: number,
+  { reserved }: { reserved: boolean },
+): Promise<NamespaceUsage> {
+  const mine = sql`join repo on repo.id = it.repo_id
+    where repo.namespace_id = ${namespaceId} and repo.state != 'deleting'`
+  const leases = sql`union select ${POOL} as pool, it.oid, it.size from lfs_lease as it ${mine}
+    and it.expires_at > ${now()}`
+  const reservations = sql`union all select ${POOL} as pool, it.bytes from quota_reservation as it
+    ${mine} and it.expires_at > ${now()}`
+  return sumByPool(
+    db,
+    sql`select ${POOL} as pool, repo.git_bytes as bytes from repo
+        where repo.namespace_id = ${namespaceId} and repo.state != 'deleting'
+      union all select pool, max(size) as bytes from (
+        select ${POOL} as pool, it.oid, it.size from lfs_link as it ${mine}
+        ${reserved ? leases : sql``}
+      ) as objects group by pool, oid
+      ${reserved ? reservations : sql``}`,
+  )
+}
+
+/** Cheap upper bound of what is charged: objects shared by several repositories are counted more than once. */
+async function roughUsage(db: Reader, namespaceId: number): Promise<NamespaceUsage> {
+  const mine = sql`join repo on repo.id = it.repo_id
+    where repo.namespace_id = ${namespaceId} and repo.state != 'deleting' and it.expires_at > ${now()}`
+  return sumByPool(
+    db,
+    sql`select ${POOL} as pool, repo.git_bytes + repo.lfs_bytes as bytes from repo
+        where repo.namespace_id = ${namespaceId} and repo.state != 'deleting'
+      union all select ${POOL} as pool, it.size as bytes from lfs_lease as it ${mine}
+      union all select ${POOL} as pool, it.bytes from quota_reservation as it ${mine}`,
+  )
+}
+
+async function sumByPool(db: Reader, rows: RawBuilder<unknown>): Promise<NamespaceUsage> {
+  const found = await sql<{ pool: string; bytes: number | null }>`
+    select pool, sum(bytes) as bytes from (${rows}) as charged group by pool`.execute(db)
+  const of = (pool: string) => Number(found.rows.find((it) => it.pool === pool)?.bytes ?? 0)
+  return { privateBytes: of('private'), publicBytes: of('public') }
+}
+
+/** A repository is charged its git bytes and all of its LFS objects, shared or not, and what it has reserved. */
+async function repoCharged(db: Reader, repoId: string): Promise<number> {
+  const at = now()
+  const { rows } = await sql<{ bytes: number | null }>`select sum(bytes) as bytes from (
+      select git_bytes + lfs_bytes as bytes from repo where id = ${repoId}
+      union all select lfs_lease.size from lfs_lease
+        where lfs_lease.repo_id = ${repoId} and lfs_lease.expires_at > ${at} and not exists (
+          select 1 from lfs_link where lfs_link.repo_id = ${repoId} and lfs_link.oid = lfs_lease.oid)
+      union all select bytes from quota_reservation
+        where repo_id = ${repoId} and expires_at > ${at}
+    ) as charged`.execute(db)
+  return Number(rows[0]?.bytes ?? 0)
 }

@@ -1,11 +1,13 @@
 import { type SelectQueryBuilder, sql, type Transaction } from 'kysely'
 import { HubError } from '../../domain/errors.js'
 import type { RepoListQuery, RepoStore } from '../../domain/ports.js'
+import { poolOf } from '../../domain/quotas/quotas.js'
 import { nameKey } from '../../domain/repos/names.js'
 import type { Repo, RepoAddress } from '../../domain/types.js'
 import { addEvents } from './events.js'
 import { enqueueJob } from './jobs.js'
 import type { Db } from './open.js'
+import { requireFits } from './quotas.js'
 import { repoActivity } from './repo-activity.js'
 import { escapeLike, isUniqueViolation, now, toRepo } from './rows.js'
 import type { Schema } from './schema.js'
@@ -140,6 +142,7 @@ export function repoStore(db: Db): RepoStore {
               likes: 0,
               trending_score: 0,
               settings: '{}',
+              creating_owner: repo.owner,
             })
             .execute()
           await dropRedirect(tx, repo.kind, repo.namespaceId, repo.name)
@@ -153,7 +156,7 @@ export function repoStore(db: Db): RepoStore {
       await db.transaction().execute(async (tx) => {
         await tx
           .updateTable('repo')
-          .set({ state: 'ready' })
+          .set({ state: 'ready', creating_owner: null })
           .where('id', '=', id)
           .where('state', '=', 'creating')
           .execute()
@@ -186,10 +189,11 @@ export function repoStore(db: Db): RepoStore {
       }
       await db.deleteFrom('repo').where('id', '=', id).where('state', '!=', 'ready').execute()
     },
-    async listByState(state) {
-      return (await selectRepos(db).where('repo.state', '=', state).execute()).map(toRepo)
+    async listUnfinished() {
+      const rows = await selectRepos(db).where('repo.state', '=', 'creating').execute()
+      return rows.map((row) => ({ repo: toRepo(row), owner: row.creating_owner }))
     },
-    async move(id, to, { redirect, event }) {
+    async move(id, to, { redirect, requireRoom, event }) {
       try {
         return await db.transaction().execute(async (tx) => {
           const before = await readById(tx, id)
@@ -206,6 +210,7 @@ export function repoStore(db: Db): RepoStore {
             })
             .where('id', '=', id)
             .execute()
+          if (requireRoom && changesOwner) await requireFits(tx, id, 0)
           await dropRedirect(tx, before.kind, to.namespaceId, to.name)
           if (redirect) await addRedirect(tx, before)
           else await tx.deleteFrom('repo_redirect').where('repo_id', '=', id).execute()
@@ -218,7 +223,7 @@ export function repoStore(db: Db): RepoStore {
         throw await existsError(db, { kind: repo.kind, ...to }, err)
       }
     },
-    async updateSettings(id, change, event) {
+    async updateSettings(id, change, event, { requireRoom } = { requireRoom: true }) {
       const set = {
         ...(change.visibility !== undefined ? { visibility: change.visibility } : {}),
         ...(change.gate !== undefined ? { gate: change.gate } : {}),
@@ -229,13 +234,17 @@ export function repoStore(db: Db): RepoStore {
         ...(change.sdk !== undefined ? { sdk: change.sdk } : {}),
       }
       return db.transaction().execute(async (tx) => {
+        const before = await readById(tx, id)
         await tx
           .updateTable('repo')
           .set({ ...set, updated_at: now() })
           .where('id', '=', id)
           .execute()
+        const after = await readById(tx, id)
+        const otherPool = poolOf(before.visibility) !== poolOf(after.visibility)
+        if (otherPool && requireRoom) await requireFits(tx, id, 0, { ownLimit: false })
         await addEvents(tx, [event])
-        return readById(tx, id)
+        return after
       })
     },
     async readExtraSettings(id) {

@@ -16,6 +16,7 @@ export function toUser(row: NamespaceRow): User {
     isActive: row.is_active === 1,
     privateQuotaBytes: row.private_quota_bytes,
     publicQuotaBytes: row.public_quota_bytes,
+    totalQuotaBytes: row.total_quota_bytes,
   }
 }
 
@@ -29,6 +30,7 @@ export function toOrg(row: NamespaceRow): Org {
     createdAt: row.created_at,
     privateQuotaBytes: row.private_quota_bytes,
     publicQuotaBytes: row.public_quota_bytes,
+    totalQuotaBytes: row.total_quota_bytes,
   }
 }
 

@@ -1,7 +1,7 @@
 import type { Migration } from 'kysely'
 import { hub } from './0001-hub.js'
-import { creatingOwner } from './0007-creating-owner.js'
 import { quotaReservation } from './0005-quota-reservation.js'
+import { creatingOwner } from './0007-creating-owner.js'
 import { repoLanguage } from './0009-repo-language.js'
 
 /** In order, append-only: a shipped migration never changes. */
