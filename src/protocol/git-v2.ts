@@ -8,7 +8,7 @@ export function advertiseV2(objectFormat: 'sha1' | 'sha256', agent: string): Buf
     'version 2',
     `agent=${agent}`,
     'ls-refs=unborn',
-    'fetch=shallow wait-for-done filter ref-in-want',
+    'fetch=shallow wait-for-done filter',
     'server-option',
     `object-format=${objectFormat}`,
   ]
