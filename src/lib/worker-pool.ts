@@ -1,70 +1,88 @@
 /**
- * Worker threads for work that would hold up the event loop. A lease is one worker for one job: its calls run one
- * after the other in one session, so a job may keep state there between calls. Awaiting each call is the
- * backpressure; the pool's size is the number of jobs that run at once, the others wait their turn.
+ * Worker threads for work that would hold up the event loop. A session is a job that keeps state in one worker
+ * between its calls; a worker carries many sessions at once and serves their calls in the order they come, so that a
+ * job whose bytes arrive slowly keeps nobody else waiting. Awaiting each call is the backpressure.
  */
 import { createRequire } from 'node:module'
 import { pathToFileURL } from 'node:url'
 import { parentPort, type TransferListItem, Worker } from 'node:worker_threads'
 
 interface Request {
+  readonly id: number
   readonly session: number
-  readonly body: unknown
+  /** Absent: the session ends, nothing is answered. */
+  readonly call?: { readonly body: unknown }
 }
 
-type Reply =
+type Reply = { readonly id: number } & (
   | { readonly body: unknown }
   | { readonly error: { readonly name: string; readonly message: string } }
+)
 
 export interface WorkerPoolOptions {
   /** The module that calls `answerCalls`. */
   readonly entry: URL
   /** Workers at most; they start when first needed. */
   readonly size: number
+  /** Sessions at most, over all workers; who comes later waits. */
+  readonly maxSessions?: number
   /** Makes an error of what a worker threw; a plain Error by default. */
   readonly reviveError?: (error: { name: string; message: string }) => Error
 }
 
-export interface WorkerLease {
+export interface WorkerSession {
   /** Sends a request and waits for its reply. What is in `transfer` is gone on this side. */
   call(body: unknown, transfer?: readonly TransferListItem[]): Promise<unknown>
-  /** Gives the worker back. Call it once, after the last reply or error. */
+  /** Ends the session. Call it once, after the last reply or error. */
   release(): void
 }
 
+const MAX_SESSIONS = 512
+/** The session of calls that keep no state; it never ends. */
+const STATELESS = 0
+
 export class WorkerPool {
   readonly #options: WorkerPoolOptions
-  readonly #idle: Thread[] = []
-  readonly #all = new Set<Thread>()
-  #waiting: ((thread: Thread | Error) => void)[] = []
+  readonly #threads = new Set<Thread>()
+  #waiting: ((err?: Error) => void)[] = []
   #sessions = 0
+  #open = 0
   #closed = false
 
   constructor(options: WorkerPoolOptions) {
     this.#options = options
   }
 
-  /** A worker of one's own; waits while all are taken. Rejects when the pool closes or `signal` aborts first. */
-  async lease(signal?: AbortSignal): Promise<WorkerLease> {
+  /** A session of one's own on the least busy worker. Rejects when the pool closes or `signal` aborts first. */
+  async session(signal?: AbortSignal): Promise<WorkerSession> {
     signal?.throwIfAborted()
     if (this.#closed) throw new Error('the worker pool is closed')
-    const idle = this.#idle.pop()
-    const live = idle?.dead ? undefined : idle
-    const thread = live ?? this.#start() ?? (await this.#wait(signal))
+    if (this.#open >= (this.#options.maxSessions ?? MAX_SESSIONS)) await this.#wait(signal)
+    else this.#open += 1
+    const thread = this.#pick((it) => it.sessions)
     const session = ++this.#sessions
-    thread.worker.ref()
+    thread.enter()
     let released = false
     return {
       call: (body, transfer = []) => {
-        if (released) return Promise.reject(new Error('the worker was released'))
-        return thread.call({ session, body }, transfer)
+        if (released) return Promise.reject(new Error('the session has ended'))
+        return thread.call(session, body, transfer)
       },
       release: () => {
         if (released) return
         released = true
-        this.#handBack(thread)
+        thread.leave(session)
+        const next = this.#waiting.shift()
+        if (next) next()
+        else this.#open -= 1
       },
     }
+  }
+
+  /** One call that needs no state, on the worker with the shortest queue. */
+  call(body: unknown, transfer: readonly TransferListItem[] = []): Promise<unknown> {
+    if (this.#closed) return Promise.reject(new Error('the worker pool is closed'))
+    return this.#pick((it) => it.calls).once(body, transfer)
   }
 
   /** Stops every worker; calls under way are rejected. */
@@ -72,85 +90,108 @@ export class WorkerPool {
     this.#closed = true
     const waiting = this.#waiting
     this.#waiting = []
-    for (const take of waiting) take(new Error('the worker pool is closed'))
-    await Promise.all([...this.#all].map((thread) => thread.worker.terminate()))
+    for (const wake of waiting) wake(new Error('the worker pool is closed'))
+    await Promise.all([...this.#threads].map((thread) => thread.worker.terminate()))
   }
 
-  #start(): Thread | undefined {
-    if (this.#all.size >= this.#options.size) return undefined
+  #pick(load: (thread: Thread) => number): Thread {
+    const [idlest] = [...this.#threads].sort((a, b) => load(a) - load(b))
+    if (idlest && (load(idlest) === 0 || this.#threads.size >= this.#options.size)) return idlest
     const thread = new Thread(this.#options)
-    this.#all.add(thread)
-    thread.worker.once('exit', () => {
-      this.#all.delete(thread)
-      const at = this.#idle.indexOf(thread)
-      if (at >= 0) this.#idle.splice(at, 1)
-      // Whoever waits must not wait for the dead.
-      const take = this.#closed ? undefined : this.#waiting.shift()
-      if (take) take(this.#start() ?? new Error('no worker could be started'))
-    })
+    this.#threads.add(thread)
+    thread.onDeath = () => this.#threads.delete(thread)
     return thread
   }
 
-  #wait(signal: AbortSignal | undefined): Promise<Thread> {
+  #wait(signal: AbortSignal | undefined): Promise<void> {
     return new Promise((resolve, reject) => {
       const abort = () => {
-        this.#waiting = this.#waiting.filter((it) => it !== take)
+        this.#waiting = this.#waiting.filter((it) => it !== wake)
         reject(signal?.reason)
       }
-      const take = (thread: Thread | Error) => {
+      const wake = (err?: Error) => {
         signal?.removeEventListener('abort', abort)
-        if (thread instanceof Error) reject(thread)
-        else resolve(thread)
+        if (err) reject(err)
+        else resolve()
       }
       signal?.addEventListener('abort', abort, { once: true })
-      this.#waiting.push(take)
+      this.#waiting.push(wake)
     })
   }
+}
 
-  #handBack(thread: Thread): void {
-    if (thread.dead) return // whoever waits is served when it has left
-    const take = this.#waiting.shift()
-    if (take) {
-      take(thread)
-    } else {
-      thread.worker.unref() // an idle worker keeps no process alive
-      this.#idle.push(thread)
-    }
-  }
+interface Pending {
+  resolve(body: unknown): void
+  reject(err: unknown): void
 }
 
 class Thread {
   readonly worker: Worker
-  readonly #revive: (error: { name: string; message: string }) => Error
-  #pending: { resolve: (body: unknown) => void; reject: (err: unknown) => void } | undefined
-  dead: Error | undefined
+  sessions = 0
+  onDeath: () => void = () => undefined
+  readonly #pending = new Map<number, Pending>()
+  #calls = 0
+  #dead: Error | undefined
 
   constructor({ entry, reviveError }: WorkerPoolOptions) {
-    this.#revive = reviveError ?? ((error) => new Error(error.message))
+    const revive = reviveError ?? ((error) => new Error(error.message))
     this.worker = startWorker(entry)
+    this.worker.unref()
     this.worker.on('message', (reply: Reply) => {
-      const pending = this.#pending
-      this.#pending = undefined
-      if ('error' in reply) pending?.reject(this.#revive(reply.error))
+      const pending = this.#pending.get(reply.id)
+      this.#pending.delete(reply.id)
+      if ('error' in reply) pending?.reject(revive(reply.error))
       else pending?.resolve(reply.body)
     })
     this.worker.on('error', (err: unknown) => this.#die(err))
     this.worker.on('exit', () => this.#die(new Error('the worker stopped')))
   }
 
-  call(request: Request, transfer: readonly TransferListItem[]): Promise<unknown> {
-    if (this.dead) return Promise.reject(this.dead)
-    if (this.#pending) return Promise.reject(new Error('the worker has a call under way'))
+  enter(): void {
+    // a worker that nobody uses keeps no process alive
+    if (this.sessions === 0) this.worker.ref()
+    this.sessions += 1
+  }
+
+  leave(session: number): void {
+    this.sessions -= 1
+    if (this.#dead) return
+    this.worker.postMessage({ id: 0, session } satisfies Request)
+    this.#unrefIdle()
+  }
+
+  /** Calls under way. */
+  get calls(): number {
+    return this.#pending.size
+  }
+
+  async once(body: unknown, transfer: readonly TransferListItem[]): Promise<unknown> {
+    this.worker.ref()
+    try {
+      return await this.call(STATELESS, body, transfer)
+    } finally {
+      this.#unrefIdle()
+    }
+  }
+
+  #unrefIdle(): void {
+    if (this.sessions === 0 && this.#pending.size === 0) this.worker.unref()
+  }
+
+  call(session: number, body: unknown, transfer: readonly TransferListItem[]): Promise<unknown> {
+    if (this.#dead) return Promise.reject(this.#dead)
+    const id = ++this.#calls
     return new Promise((resolve, reject) => {
-      this.#pending = { resolve, reject }
-      this.worker.postMessage(request, [...transfer])
+      this.#pending.set(id, { resolve, reject })
+      this.worker.postMessage({ id, session, call: { body } } satisfies Request, [...transfer])
     })
   }
 
   #die(err: unknown): void {
-    this.dead ??= err instanceof Error ? err : new Error('the worker failed')
-    this.#pending?.reject(this.dead)
-    this.#pending = undefined
+    this.#dead ??= err instanceof Error ? err : new Error('the worker failed')
+    for (const { reject } of this.#pending.values()) reject(this.#dead)
+    this.#pending.clear()
+    this.onDeath()
   }
 }
 
@@ -172,24 +213,24 @@ export interface Answer {
   readonly transfer?: readonly TransferListItem[]
 }
 
-/** The worker's side: `open` makes the handler of one session (one lease); whatever it throws rejects the call. */
-export function answerCalls(open: () => (body: unknown) => Answer | Promise<Answer>): void {
+/** The worker's side: `open` makes the handler of one session; what it throws rejects the call, and the session goes on. */
+export function answerCalls(open: () => (body: unknown) => Answer): void {
   const port = parentPort
   if (!port) throw new Error('not in a worker thread')
-  let current = { session: 0, handle: open() }
-  port.on('message', (request: Request) => {
-    if (request.session !== current.session) {
-      current = { session: request.session, handle: open() }
+  const sessions = new Map<number, (body: unknown) => Answer>()
+  port.on('message', ({ id, session, call }: Request) => {
+    if (!call) {
+      sessions.delete(session)
+      return
     }
-    const { handle } = current
-    void (async () => {
-      try {
-        const { body, transfer = [] } = await handle(request.body)
-        port.postMessage({ body } satisfies Reply, [...transfer])
-      } catch (err) {
-        const { name, message } = err instanceof Error ? err : new Error(String(err))
-        port.postMessage({ error: { name, message } } satisfies Reply)
-      }
-    })()
+    try {
+      const handle = sessions.get(session) ?? open()
+      sessions.set(session, handle)
+      const { body, transfer = [] } = handle(call.body)
+      port.postMessage({ id, body } satisfies Reply, [...transfer])
+    } catch (err) {
+      const { name, message } = err instanceof Error ? err : new Error(String(err))
+      port.postMessage({ id, error: { name, message } } satisfies Reply)
+    }
   })
 }

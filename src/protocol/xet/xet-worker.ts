@@ -1,8 +1,17 @@
-/** The worker thread behind `XetWorkers`: one xorb validation or one chunking at a time. */
+/** The worker thread behind `XetWorkers`; a session does one kind of work. */
+import { createHash, type Hash } from 'node:crypto'
 import { type Answer, answerCalls } from '../../lib/worker-pool.js'
-import { type Compression, encodeRecord } from './chunk-record.js'
+import {
+  type Compression,
+  encodeRecord,
+  RECORD_HEADER_BYTES,
+  readRecordHeader,
+  viewChunk,
+} from './chunk-record.js'
 import { Chunker } from './chunker.js'
 import { chunkHash } from './content-hash.js'
+import { HASH_BYTES } from './hash-string.js'
+import { XetFormatError } from './xet-format-error.js'
 import { XorbValidator } from './xorb-validator.js'
 
 export type WorkerRequest =
@@ -14,6 +23,16 @@ export type WorkerRequest =
       readonly compression: Compression | undefined
     }
   | { readonly op: 'chunked'; readonly compression: Compression | undefined }
+  /** Whole records, and the hashes of their chunks; answered with the raw bytes. */
+  | {
+      readonly op: 'decode'
+      readonly bytes: Uint8Array
+      readonly hashes: Uint8Array
+      readonly rawBytes: number
+    }
+  /** Whole records whose raw bytes go into the session's SHA-256. */
+  | { readonly op: 'digest'; readonly bytes: Uint8Array }
+  | { readonly op: 'digested' }
 
 /** One hashed chunk; buffers of their own. */
 export interface HashedChunk {
@@ -25,22 +44,36 @@ export interface HashedChunk {
 }
 
 answerCalls(() => {
-  const validator = new XorbValidator()
-  const chunker = new Chunker()
+  let validator: XorbValidator | undefined
+  let chunker: Chunker | undefined
+  let sha256: Hash | undefined
   return (body) => {
     const request = body as WorkerRequest
     switch (request.op) {
       case 'validate':
+        validator ??= new XorbValidator()
         validator.push(request.bytes)
         return { body: undefined }
       case 'validated':
+        validator ??= new XorbValidator()
         return { body: validator.finish(request.expected) }
       case 'chunk':
+        chunker ??= new Chunker()
         return hashed(chunker.push(request.bytes), request.compression)
       case 'chunked': {
-        const last = chunker.finish()
+        const last = chunker?.finish()
         return hashed(last ? [last] : [], request.compression)
       }
+      case 'decode': {
+        const raw = decode(request)
+        return { body: raw, transfer: [raw.buffer] }
+      }
+      case 'digest':
+        sha256 ??= createHash('sha256')
+        for (const raw of rawChunks(request.bytes)) sha256.update(raw)
+        return { body: undefined }
+      case 'digested':
+        return { body: new Uint8Array((sha256 ?? createHash('sha256')).digest()) }
     }
   }
 })
@@ -55,4 +88,34 @@ function hashed(chunks: readonly Uint8Array[], compression: Compression | undefi
     }),
   )
   return { body, transfer: records?.map((record) => record.buffer) ?? [] }
+}
+
+/** The raw chunks of whole records; each view is good until the next is asked for. */
+function* rawChunks(records: Uint8Array): Generator<Uint8Array, void> {
+  for (let at = 0; at < records.length; ) {
+    const header = readRecordHeader(records, at)
+    const start = at + RECORD_HEADER_BYTES
+    at = start + header.storedBytes
+    yield viewChunk(header, records.subarray(start, at))
+  }
+}
+
+function decode(request: {
+  bytes: Uint8Array
+  hashes: Uint8Array
+  rawBytes: number
+}): Uint8Array<ArrayBuffer> {
+  const out = new Uint8Array(request.rawBytes)
+  let fill = 0
+  let n = 0
+  for (const raw of rawChunks(request.bytes)) {
+    const expected = request.hashes.subarray(n * HASH_BYTES, (n + 1) * HASH_BYTES)
+    if (fill + raw.length > out.length || Buffer.compare(chunkHash(raw), expected) !== 0)
+      throw new XetFormatError('stored chunk does not match its hash')
+    out.set(raw, fill)
+    fill += raw.length
+    n += 1
+  }
+  if (fill !== out.length) throw new XetFormatError('stored chunks are not as long as they should')
+  return out
 }

@@ -1,9 +1,8 @@
 /**
- * The two long computations of Xet off the event loop: validating an upload and chunking a file. Bytes are handed
- * over in batches, and the next batch is read when the worker is done with the last: memory stays bounded and the
- * sender feels the pace.
+ * The long computations of Xet off the event loop. Bytes are handed over in batches, and the next batch is read when
+ * the worker is done with the last: memory stays bounded and the sender feels the pace.
  */
-import { WorkerPool } from '../../lib/worker-pool.js'
+import { WorkerPool, type WorkerSession } from '../../lib/worker-pool.js'
 import type { Compression } from './chunk-record.js'
 import { XetFormatError } from './xet-format-error.js'
 import type { HashedChunk, WorkerRequest } from './xet-worker.js'
@@ -15,11 +14,22 @@ export type { HashedChunk } from './xet-worker.js'
 const BATCH_BYTES = 1024 * 1024
 
 type ByteSource = AsyncIterable<Uint8Array> | Iterable<Uint8Array>
+/** Bytes that may be given away to another thread. */
+type Own = Uint8Array<ArrayBuffer>
+
+/** The SHA-256 over the raw bytes of stored records. `close` it. */
+export interface RecordDigest {
+  /** Appends whole records; `bytes` is gone afterwards. @throws XetFormatError */
+  update(bytes: Own): Promise<void>
+  /** 32 bytes. */
+  finish(): Promise<Uint8Array>
+  close(): void
+}
 
 export class XetWorkers {
   readonly #pool: WorkerPool
 
-  /** @param size threads at most: computations at once. They start when first needed. */
+  /** @param size threads at most. They start when first needed. */
   constructor(size: number) {
     // The extension of this very file tells whether we run from source.
     const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
@@ -41,17 +51,14 @@ export class XetWorkers {
     source: ByteSource,
     options: { expected?: Uint8Array; signal?: AbortSignal } = {},
   ): Promise<XorbIndex> {
-    const lease = await this.#pool.lease(options.signal)
-    try {
+    return this.#work(options.signal, async (session) => {
       for await (const bytes of batches(source)) {
         options.signal?.throwIfAborted()
-        await lease.call({ op: 'validate', bytes } satisfies WorkerRequest, [bytes.buffer])
+        await session.call({ op: 'validate', bytes } satisfies WorkerRequest, [bytes.buffer])
       }
       const request: WorkerRequest = { op: 'validated', expected: options.expected }
-      return (await lease.call(request)) as XorbIndex
-    } finally {
-      lease.release()
-    }
+      return (await session.call(request)) as XorbIndex
+    })
   }
 
   /**
@@ -63,17 +70,40 @@ export class XetWorkers {
     options: { compression?: Compression; signal?: AbortSignal } = {},
   ): AsyncGenerator<HashedChunk, void> {
     const { compression, signal } = options
-    const lease = await this.#pool.lease(signal)
+    const session = await this.#pool.session(signal)
     try {
       for await (const bytes of batches(source)) {
         signal?.throwIfAborted()
         const request: WorkerRequest = { op: 'chunk', bytes, compression }
-        yield* (await lease.call(request, [bytes.buffer])) as HashedChunk[]
+        yield* (await session.call(request, [bytes.buffer])) as HashedChunk[]
       }
       const request: WorkerRequest = { op: 'chunked', compression }
-      yield* (await lease.call(request)) as HashedChunk[]
+      yield* (await session.call(request)) as HashedChunk[]
     } finally {
-      lease.release()
+      session.release()
+    }
+  }
+
+  /**
+   * The raw bytes of whole stored records, verified. `bytes` is gone afterwards.
+   * @param hashes the chunks' hashes, 32 bytes each. @param rawBytes the length of the result.
+   * @throws XetFormatError when a chunk is not the one that its hash names.
+   */
+  async decode(bytes: Own, hashes: Uint8Array, rawBytes: number): Promise<Own> {
+    const request: WorkerRequest = { op: 'decode', bytes, hashes, rawBytes }
+    return (await this.#pool.call(request, [bytes.buffer])) as Own
+  }
+
+  async digest(signal?: AbortSignal): Promise<RecordDigest> {
+    const session = await this.#pool.session(signal)
+    return {
+      update: async (bytes) => {
+        const request: WorkerRequest = { op: 'digest', bytes }
+        await session.call(request, [bytes.buffer])
+      },
+      finish: async () =>
+        (await session.call({ op: 'digested' } satisfies WorkerRequest)) as Uint8Array,
+      close: () => session.release(),
     }
   }
 
@@ -81,10 +111,22 @@ export class XetWorkers {
   close(): Promise<void> {
     return this.#pool.close()
   }
+
+  async #work<T>(
+    signal: AbortSignal | undefined,
+    work: (session: WorkerSession) => Promise<T>,
+  ): Promise<T> {
+    const session = await this.#pool.session(signal)
+    try {
+      return await work(session)
+    } finally {
+      session.release()
+    }
+  }
 }
 
 /** Copies blocks of any size into buffers of their own that may be given away. */
-async function* batches(source: ByteSource): AsyncGenerator<Uint8Array<ArrayBuffer>, void> {
+async function* batches(source: ByteSource): AsyncGenerator<Own, void> {
   let batch = new Uint8Array(BATCH_BYTES)
   let fill = 0
   for await (const block of source) {

@@ -1,23 +1,29 @@
 import { expect, test } from 'vitest'
 import { WorkerPool } from '../../../src/lib/worker-pool.js'
 
-/** Echoes; dies or throws on demand. */
+/** Echoes with a count per session; dies or throws on demand. */
 const ENTRY = new URL(
   `data:text/javascript,${encodeURIComponent(`
   import { parentPort } from 'node:worker_threads'
-  let calls = 0
-  parentPort.on('message', ({ session, body }) => {
+  const calls = new Map()
+  parentPort.on('message', ({ id, session, call }) => {
+    if (!call) return calls.delete(session)
+    const { body } = call
     if (body === 'die') process.exit(3)
     if (body === 'throw') throw new Error('thrown in the worker')
-    if (body === 'fail') parentPort.postMessage({ error: { name: 'Sour', message: 'fails' } })
-    else parentPort.postMessage({ body: [session, ++calls, body] })
+    if (body === 'fail') return parentPort.postMessage({ id, error: { name: 'Sour', message: 'fails' } })
+    calls.set(session, (calls.get(session) ?? 0) + 1)
+    parentPort.postMessage({ id, body: [session, calls.get(session), calls.size, body] })
   })`)}`,
 )
 
-async function withPool(size: number, use: (pool: WorkerPool) => Promise<void>): Promise<void> {
+async function withPool(
+  options: { size: number; maxSessions?: number },
+  use: (pool: WorkerPool) => Promise<void>,
+): Promise<void> {
   const pool = new WorkerPool({
     entry: ENTRY,
-    size,
+    ...options,
     reviveError: ({ name, message }) => Object.assign(new Error(message), { name }),
   })
   try {
@@ -27,38 +33,66 @@ async function withPool(size: number, use: (pool: WorkerPool) => Promise<void>):
   }
 }
 
-test('a worker serves one lease after the other, each in a session of its own', () =>
-  withPool(1, async (pool) => {
-    const first = await pool.lease()
-    const second = pool.lease()
-    expect(await first.call('a')).toEqual([1, 1, 'a'])
+test('one worker carries several sessions, each with a state of its own', () =>
+  withPool({ size: 1 }, async (pool) => {
+    const first = await pool.session()
+    const second = await pool.session()
+    expect(await first.call('a')).toEqual([1, 1, 1, 'a'])
+    expect(await second.call('b')).toEqual([2, 1, 2, 'b'])
+    expect(await first.call('c')).toEqual([1, 2, 2, 'c'])
     await expect(first.call('fail')).rejects.toMatchObject({ name: 'Sour', message: 'fails' })
     first.release()
-    await expect(first.call('late')).rejects.toThrow('released')
-    expect(await (await second).call('b')).toEqual([2, 2, 'b'])
+    await expect(first.call('late')).rejects.toThrow('ended')
+    expect(await second.call('d')).toEqual([2, 2, 1, 'd'])
+    second.release()
+  }))
+
+test('a session past the limit waits for another to end, or for its own abort', () =>
+  withPool({ size: 1, maxSessions: 1 }, async (pool) => {
+    const first = await pool.session()
+    const abort = new AbortController()
+    const given = expect(pool.session(abort.signal)).rejects.toThrow('gone')
+    const second = pool.session()
+    abort.abort(new Error('gone'))
+    await given
+    first.release()
+    expect(await (await second).call('x')).toEqual([2, 1, 1, 'x'])
   }))
 
 test.each([
   ['die', 'the worker stopped'],
   ['throw', 'thrown in the worker'],
-])('a worker that is told to %s fails its job only, and another takes its place', (how, message) =>
-  withPool(1, async (pool) => {
-    const doomed = await pool.lease()
-    const next = pool.lease()
-    await expect(doomed.call(how)).rejects.toThrow(message)
-    await expect(doomed.call('again')).rejects.toThrow(message)
-    doomed.release()
-    expect(await (await next).call('x')).toEqual([2, 1, 'x'])
-  }),
+])(
+  'a worker that is told to %s fails its sessions only, and another takes its place',
+  (how, message) =>
+    withPool({ size: 1 }, async (pool) => {
+      const doomed = await pool.session()
+      await expect(doomed.call(how)).rejects.toThrow(message)
+      await expect(doomed.call('again')).rejects.toThrow(message)
+      doomed.release()
+      const next = await pool.session()
+      expect(await next.call('x')).toEqual([2, 1, 1, 'x'])
+      next.release()
+    }),
 )
 
+test('a call without a session goes to the worker with the shortest queue', () =>
+  withPool({ size: 2 }, async (pool) => {
+    const answers = await Promise.all(['a', 'b', 'c'].map((it) => pool.call(it)))
+    expect(answers).toEqual([
+      [0, 1, 1, 'a'],
+      [0, 1, 1, 'b'],
+      [0, 2, 1, 'c'],
+    ])
+  }))
+
 test('closing rejects who works and who waits', async () => {
-  const pool = new WorkerPool({ entry: ENTRY, size: 1 })
-  const lease = await pool.lease()
-  await lease.call('warm')
-  const waiting = expect(pool.lease()).rejects.toThrow('closed')
-  const working = expect(lease.call('die')).rejects.toThrow()
+  const pool = new WorkerPool({ entry: ENTRY, size: 1, maxSessions: 1 })
+  const session = await pool.session()
+  await session.call('warm')
+  const waiting = expect(pool.session()).rejects.toThrow('closed')
+  const working = expect(session.call('die')).rejects.toThrow()
   await pool.close()
   await Promise.all([waiting, working])
-  await expect(pool.lease()).rejects.toThrow('closed')
+  await expect(pool.session()).rejects.toThrow('closed')
 })
