@@ -1,8 +1,10 @@
-import type { Readable } from 'node:stream'
+import { randomBytes } from 'node:crypto'
+import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { Request, Response } from 'express'
 import { HubError } from '../domain/errors.js'
 import type { ByteRange } from '../domain/ports.js'
+import { parseRange } from '../protocol/byte-range.js'
 
 export interface Body {
   readonly size: number
@@ -13,8 +15,7 @@ export interface Body {
 
 /**
  * Sends bytes with ETag, conditional and range handling (RFC 9110 13–14). The caller has set type and other headers.
- * One range answers 206; several are answered with the whole body, which the RFC allows. Throws `range_not_satisfiable`
- * before anything is sent.
+ * One range answers 206 with it, several with multipart/byteranges. Throws `range_not_satisfiable` before anything is sent.
  */
 export async function sendBytes(req: Request, res: Response, body: Body): Promise<void> {
   res.set({ ETag: `"${body.etag}"`, 'Accept-Ranges': 'bytes', 'X-Content-Type-Options': 'nosniff' })
@@ -22,11 +23,14 @@ export async function sendBytes(req: Request, res: Response, body: Body): Promis
     res.status(304).end()
     return
   }
-  const range = ifRangeHolds(req, body.etag) ? readRange(req, body.size) : undefined
-  if (range === 'unsatisfiable') {
+  const ranges = readRanges(req, body)
+  if (ranges?.length === 0) {
+    // @huggingface/hub reads the size of an empty file from this header of a 200
     res.set('Content-Range', `bytes */${body.size}`)
-    throw new HubError('range_not_satisfiable', 'Range Not Satisfiable')
+    if (body.size > 0) throw new HubError('range_not_satisfiable', 'Range Not Satisfiable')
   }
+  if (ranges && ranges.length > 1) return sendParts(res, body, ranges)
+  const range = ranges?.[0]
   if (range) {
     res.status(206)
     res.set('Content-Range', `bytes ${range.first}-${range.last}/${body.size}`)
@@ -36,8 +40,40 @@ export async function sendBytes(req: Request, res: Response, body: Body): Promis
     res.end()
     return
   }
-  const stream = await body.open(range)
-  await pipeline(stream, res).catch(ignoreClientGone)
+  await pipeline(await body.open(range), res).catch(ignoreClientGone)
+}
+
+/** RFC 9110 14.6. */
+async function sendParts(res: Response, body: Body, ranges: readonly ByteRange[]): Promise<void> {
+  const boundary = randomBytes(12).toString('hex')
+  const type = res.get('Content-Type') ?? 'application/octet-stream'
+  const heads = ranges.map(
+    (it, n) =>
+      `${n === 0 ? '' : '\r\n'}--${boundary}\r\nContent-Type: ${type}\r\nContent-Range: bytes ${it.first}-${it.last}/${body.size}\r\n\r\n`,
+  )
+  const tail = `\r\n--${boundary}--\r\n`
+  const bytes = ranges.reduce((sum, it) => sum + it.last - it.first + 1, 0)
+  const length = Buffer.byteLength(heads.join('')) + bytes + tail.length
+  res.status(206).set({
+    'Content-Type': `multipart/byteranges; boundary=${boundary}`,
+    'Content-Length': String(length),
+  })
+  async function* parts(): AsyncGenerator<Buffer> {
+    for (const [n, range] of ranges.entries()) {
+      yield Buffer.from(heads[n] ?? '')
+      yield* (await body.open(range)) as AsyncIterable<Buffer>
+    }
+    yield Buffer.from(tail)
+  }
+  await pipeline(Readable.from(parts(), { objectMode: false }), res).catch(ignoreClientGone)
+}
+
+/** Only GET has ranges (RFC 9110 14.2), and only for the very bytes that If-Range names. */
+function readRanges(req: Request, body: Body): ByteRange[] | undefined {
+  if (req.method !== 'GET') return undefined
+  const condition = req.get('if-range')
+  if (condition !== undefined && condition !== `"${body.etag}"`) return undefined
+  return parseRange(req.get('range'), body.size)
 }
 
 function isNotModified(req: Request, etag: string): boolean {
@@ -46,19 +82,6 @@ function isNotModified(req: Request, etag: string): boolean {
   return (
     header === '*' || header.split(',').some((it) => it.trim().replace(/^W\//, '') === `"${etag}"`)
   )
-}
-
-function ifRangeHolds(req: Request, etag: string): boolean {
-  const header = req.get('if-range')
-  return header === undefined || header === `"${etag}"`
-}
-
-function readRange(req: Request, size: number): ByteRange | 'unsatisfiable' | undefined {
-  const ranges = req.range(size)
-  if (ranges === -1) return size === 0 ? undefined : 'unsatisfiable'
-  if (!Array.isArray(ranges) || ranges.type !== 'bytes' || ranges.length !== 1) return undefined
-  const [one] = ranges
-  return one && { first: one.start, last: one.end }
 }
 
 export function ignoreClientGone(err: NodeJS.ErrnoException): void {
