@@ -14,7 +14,8 @@ export const GIT_COMMANDS = {
   'merge-base': [],
   'update-ref': [],
   'symbolic-ref': [],
-  'fast-import': ['fastimport.unpackLimit=0'],
+  // larger files go to the pack as they come instead of through memory
+  'fast-import': ['fastimport.unpackLimit=0', 'core.bigFileThreshold=8m'],
   'commit-tree': [],
   'hash-object': [],
   mktree: [],

@@ -1,6 +1,5 @@
 import { once } from 'node:events'
 import type { Readable, Writable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
 import { HubError } from '../domain/errors.js'
 import type { CommitStep, Signature } from '../domain/ports.js'
 import type { GitOid, RefUpdate } from '../domain/types.js'
@@ -29,18 +28,18 @@ export async function updateRefs(directory: string, updates: readonly RefUpdate[
 }
 
 export interface CommitOrder {
-  readonly ref: string
   readonly parent: GitOid | null
   readonly message: string
   readonly author: Signature
   readonly steps: AsyncIterable<CommitStep> | Iterable<CommitStep>
 }
 
-/**
- * Streams a commit into git-fast-import(1). fast-import moves the ref itself, in a ref transaction, and refuses when the
- * tip is no ancestor of the new commit: with the parent given that is the compare-and-swap.
- */
-export async function makeCommit(
+/** fast-import wants a ref for its commit; `reset` without `from` makes it forget the ref before anything is written. */
+const NO_REF = 'refs/packhorse/commit'
+const FEED_BYTES = 128 * 1024
+
+/** Streams a commit into git-fast-import(1). Its pack is fsynced when this answers; no ref has moved. */
+export async function writeCommit(
   directory: string,
   order: CommitOrder,
   signal: AbortSignal,
@@ -55,7 +54,7 @@ export async function makeCommit(
     reply += text
   })
   try {
-    await feed(git.stdin, order)
+    await feed(new Feed(git.stdin), order)
   } catch (err) {
     git.kill()
     await git.exited
@@ -64,40 +63,75 @@ export async function makeCommit(
   const code = await git.exited
   const made = reply.trim()
   if (code === 0 && /^[0-9a-f]{40,64}$/.test(made)) return made
-  if (/Not updating|cannot lock ref|but expected/.test(git.stderr()))
-    throw new HubError('stale_parent', 'the branch moved meanwhile', { ref: order.ref })
   throw new HubError('git_failed', 'git fast-import failed', { code, stderr: git.stderr() })
 }
 
-async function feed(out: Writable, order: CommitOrder): Promise<void> {
+async function feed(out: Feed, order: CommitOrder): Promise<void> {
   const message = Buffer.from(order.message)
   const who = formatSignature(order.author)
-  // a ref without a parent must not exist: fast-import checks `from 0…` by loading the tip, so reset first
-  await write(
-    out,
-    `feature done\ncommit ${order.ref}\nmark :1\nauthor ${who}\ncommitter ${who}\ndata ${message.length}\n`,
+  await out.write(
+    `feature done\ncommit ${NO_REF}\nmark :1\nauthor ${who}\ncommitter ${who}\ndata ${message.length}\n`,
   )
-  await write(out, message)
-  await write(out, '\n')
-  if (order.parent) await write(out, `from ${order.parent}\n`)
+  await out.write(message)
+  await out.write('\n')
+  if (order.parent) await out.write(`from ${order.parent}\n`)
   for await (const step of order.steps) {
     const path = quotePath(step.path)
-    if (step.type === 'delete') await write(out, `D ${path}\n`)
-    else if (step.type === 'link') await write(out, `M ${step.mode} ${step.oid} ${path}\n`)
+    if (step.type === 'delete') await out.write(`D ${path}\n`)
+    else if (step.type === 'link') await out.write(`M ${step.mode} ${step.oid} ${path}\n`)
     else {
-      await write(out, `M ${step.mode} inline ${path}\ndata ${step.size}\n`)
-      if (Buffer.isBuffer(step.content)) await write(out, step.content)
-      else await pipeline(step.content as Readable, out, { end: false })
-      await write(out, '\n')
+      await out.write(`M ${step.mode} inline ${path}\ndata ${step.size}\n`)
+      if (Buffer.isBuffer(step.content)) await out.write(step.content)
+      else await out.pipe(step.content(), step.size)
+      await out.write('\n')
     }
   }
-  await write(out, '\nget-mark :1\ndone\n')
-  out.end()
+  await out.write(`\nget-mark :1\nreset ${NO_REF}\n\ndone\n`)
+  await out.end()
 }
 
-async function write(out: Writable, data: string | Buffer): Promise<void> {
-  if (out.destroyed || out.errored) throw new HubError('git_failed', 'git fast-import ended early')
-  if (!out.write(data)) await Promise.race([once(out, 'drain'), once(out, 'close')])
+/** Writes in pieces of a good size, with backpressure. */
+class Feed {
+  readonly #out: Writable
+  #chunks: Buffer[] = []
+  #size = 0
+
+  constructor(out: Writable) {
+    this.#out = out
+  }
+
+  async write(data: string | Buffer): Promise<void> {
+    const chunk = typeof data === 'string' ? Buffer.from(data) : data
+    this.#chunks.push(chunk)
+    this.#size += chunk.length
+    if (this.#size >= FEED_BYTES) await this.#flush()
+  }
+
+  /** A stream that is shorter or longer than promised would be read as commands: it throws. */
+  async pipe(stream: Readable, size: number): Promise<void> {
+    let left = size
+    for await (const chunk of stream as AsyncIterable<Buffer>) {
+      left -= chunk.length
+      if (left < 0) break
+      await this.write(chunk)
+    }
+    if (left !== 0) throw new HubError('git_failed', 'a file changed its size while it was stored')
+  }
+
+  async end(): Promise<void> {
+    await this.#flush()
+    this.#out.end()
+  }
+
+  async #flush(): Promise<void> {
+    const data = Buffer.concat(this.#chunks)
+    this.#chunks = []
+    this.#size = 0
+    if (this.#out.destroyed || this.#out.errored)
+      throw new HubError('git_failed', 'git fast-import ended early')
+    if (!this.#out.write(data))
+      await Promise.race([once(this.#out, 'drain'), once(this.#out, 'close')])
+  }
 }
 
 /** Always quoted, so no path can be read as anything else (git-fast-import(1), "path"). */

@@ -4,12 +4,13 @@ import { LRUCache } from 'lru-cache'
 import type { GitEngine, RefSnapshot } from '../domain/ports.js'
 import type { Ref, RepoId } from '../domain/types.js'
 import { CatFilePool } from './cat-file.js'
-import { commitTree, createTagObject, makeCommit, updateRefs } from './commits.js'
+import { commitTree, createTagObject, updateRefs, writeCommit } from './commits.js'
 import { listPacks, openObjectFile } from './dumb-files.js'
 import { GitLayout } from './layout.js'
+import { sweepRepository } from './leftovers.js'
 import { GitReads } from './reads.js'
 import { RefReader } from './refs.js'
-import { pushesInFlight, runService } from './service.js'
+import { markWriter, pushesInFlight, runService } from './service.js'
 import { runGit } from './spawn.js'
 import { bytesUnder, fsck, maintain, objectBytes, prune } from './upkeep.js'
 
@@ -57,6 +58,9 @@ export async function openGit(options: {
     countCommits: (id, from, not) => reads(id).countCommits(from, not),
     findEntry: (id, commit, path) => reads(id).findEntry(commit, path),
     listTree: (id, commit, path, it) => reads(id).listTree(commit, path, it),
+    statPath: (id, commit, path) => reads(id).statPath(commit, path),
+    walk: (id, commit, path, it) => reads(id).walk(commit, path, it),
+    lastCommits: (id, from, paths, budgetMs) => reads(id).lastCommits(from, paths, budgetMs),
     blobSize: (id, oid) => reads(id).blobSize(oid),
     readBlob: (id, oid, maxBytes) => reads(id).readBlob(oid, maxBytes),
     openBlob: (id, oid, signal) => reads(id).openBlob(oid, signal),
@@ -65,7 +69,9 @@ export async function openGit(options: {
     newPointers: (id, tips, it) => reads(id).newPointers(tips, it),
     isAncestor: (id, a, b, quarantine) => reads(id).isAncestor(a, b, quarantine),
 
-    commit: (id, order, signal) => makeCommit(dir(id), order, signal),
+    readTree: (id, treeish) => reads(id).readTree(treeish),
+    markWriter: (id) => markWriter(dir(id)),
+    writeCommit: (id, order, signal) => writeCommit(dir(id), order, signal),
     commitTree: (id, it) => commitTree(dir(id), it),
     createTag: (id, it) => createTagObject(dir(id), it),
 
@@ -83,6 +89,8 @@ export async function openGit(options: {
       await maintain(dir(id))
     },
     fsck: (id) => fsck(dir(id)),
+    sweepLeftovers: async (id) => (await sweepRepository(dir(id))).length,
+    sweepTrash: () => layout.sweepTrash(),
     close: () => pool.close(),
   }
 }

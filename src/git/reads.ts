@@ -4,7 +4,7 @@ import { HubError } from '../domain/errors.js'
 import type { BlobChange, CommitInfo, Quarantine, Signature, TreeEntry } from '../domain/ports.js'
 import type { GitOid, LfsPointer } from '../domain/types.js'
 import { mayBePointer, parseLfsPointer } from '../protocol/lfs-pointer.js'
-import { CatFile, type CatFilePool } from './cat-file.js'
+import { CatFile, type CatFilePool, type ObjectInfo } from './cat-file.js'
 import { gitRecords, runGit, splitStream, startGit } from './spawn.js'
 
 const SMALL_BLOB_BYTES = 1024 * 1024
@@ -103,6 +103,82 @@ export class GitReads {
     }
   }
 
+  async statPath(commit: GitOid, path: string): Promise<ObjectInfo | undefined> {
+    // cat-file takes one object a line: the rare path with a line feed is looked up in its folder instead
+    if (/[\n\0]/.test(path)) return this.findEntry(commit, path)
+    return this.#objects.info(`${commit}:${path}`)
+  }
+
+  async *walk(
+    commit: GitOid,
+    path: string,
+    options: { recursive: boolean; after?: string | undefined },
+  ): AsyncGenerator<Omit<TreeEntry, 'size'>> {
+    const root = await this.statPath(commit, path)
+    if (root?.type !== 'tree') return
+    yield* this.#walkTree(root.oid, path === '' ? '' : `${path}/`, options)
+  }
+
+  /** In git's order, in which a folder sorts as `name/`; so the keys below are in byte order throughout the walk. */
+  async *#walkTree(
+    oid: GitOid,
+    prefix: string,
+    options: { recursive: boolean; after?: string | undefined },
+  ): AsyncGenerator<Omit<TreeEntry, 'size'>> {
+    const { recursive, after = '' } = options
+    for (const it of await this.#treeEntries(oid)) {
+      const path = `${prefix}${it.name}`
+      const type = typeOfMode(it.mode)
+      const key = type === 'tree' ? `${path}/` : path
+      const inside = type === 'tree' && recursive && after.startsWith(key)
+      if (after !== '' && !inside && compareBytes(key, after) <= 0) continue
+      if (!inside) yield { path, mode: it.mode, type, oid: it.oid }
+      if (type === 'tree' && recursive) yield* this.#walkTree(it.oid, key, options)
+    }
+  }
+
+  async #treeEntries(oid: GitOid): Promise<Iterable<{ mode: string; name: string; oid: string }>> {
+    const got = await this.#objects.contents(oid)
+    if (got?.info.type !== 'tree') throw new HubError('git_failed', 'a tree is missing', { oid })
+    return parseTree(got.content, got.info.oid.length / 2)
+  }
+
+  /** Newest commit that touched each path (a folder: anything below it), as far as git gets in `budgetMs`. */
+  async lastCommits(
+    from: GitOid,
+    paths: readonly string[],
+    budgetMs: number,
+  ): Promise<Map<string, GitOid>> {
+    const found = new Map<string, GitOid>()
+    const wanted = new Set(paths)
+    // a path with a line feed cannot be told to git log by line: then nothing is left out of its search
+    const limits = paths.some((it) => it.includes('\n'))
+      ? []
+      : ['--', ...paths.map((it) => `:(literal)${it}`)]
+    const signal = AbortSignal.timeout(budgetMs)
+    try {
+      let commit = ''
+      for await (const record of gitRecords(
+        'log',
+        ['-z', '--format=%x01%H', '--name-only', '--no-renames', '--stdin'],
+        {
+          cwd: this.#directory,
+          separator: '\0',
+          input: [from, ...limits, ''].join('\n'),
+          signal,
+        },
+      )) {
+        const text = record.replace(/^\n/, '')
+        if (text.startsWith('\x01')) commit = text.slice(1)
+        else takeTouched(text, commit, wanted, found)
+        if (wanted.size === 0) break
+      }
+    } catch (err) {
+      if (!signal.aborted) throw err
+    }
+    return found
+  }
+
   async blobSize(oid: GitOid): Promise<number | undefined> {
     const info = await this.#objects.info(oid)
     return info?.type === 'blob' ? info.size : undefined
@@ -163,13 +239,18 @@ export class GitReads {
     }
   }
 
-  async #readTree(oid: GitOid): Promise<Tree> {
-    const got = await this.#objects.contents(oid)
-    if (got?.info.type !== 'tree') throw new HubError('git_failed', 'a tree is missing', { oid })
+  async readTree(treeish: GitOid): Promise<Tree | undefined> {
+    const got = await this.#objects.contents(`${treeish}^{tree}`)
+    if (got?.info.type !== 'tree') return undefined
     const hashBytes = got.info.oid.length / 2
     return new Map(
       [...parseTree(got.content, hashBytes)].map(({ name, ...it }) => [name, it] as const),
     )
+  }
+
+  async #readTree(oid: GitOid): Promise<Tree> {
+    const entries = await this.#treeEntries(oid)
+    return new Map([...entries].map(({ name, ...it }) => [name, it] as const))
   }
 
   /** Sizes and pointers of many blobs by one process that lives for this call. */
@@ -272,6 +353,26 @@ function* parseTree(
     }
     at = nul + 1 + hashBytes
   }
+}
+
+/** A changed file settles itself and every folder above it. */
+function takeTouched(
+  path: string,
+  commit: GitOid,
+  wanted: Set<string>,
+  found: Map<string, GitOid>,
+): void {
+  for (let end = path.length; end > 0; end = path.lastIndexOf('/', end - 1)) {
+    const part = path.slice(0, end)
+    if (wanted.delete(part)) found.set(part, commit)
+  }
+}
+
+/** Order of the UTF-8 bytes; JavaScript's own order differs from it only where surrogates are involved. */
+function compareBytes(a: string, b: string): number {
+  if (/[\ud800-\udfff]/.test(a) || /[\ud800-\udfff]/.test(b))
+    return Buffer.compare(Buffer.from(a), Buffer.from(b))
+  return a < b ? -1 : a > b ? 1 : 0
 }
 
 function typeOfMode(mode: string): TreeEntry['type'] {

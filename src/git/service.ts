@@ -1,18 +1,22 @@
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Writable } from 'node:stream'
+import type { Readable, Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { HubError } from '../domain/errors.js'
 import type { GitServiceRun } from '../domain/ports.js'
 import { serveHooks } from './hooks.js'
-import { startGit } from './spawn.js'
+import { type GitProcess, startGit } from './spawn.js'
 
 /**
  * Runs upload-pack or receive-pack between two byte streams (gitprotocol-http(5), stateless).
  * The output is not ended: the caller ends it only after git exited well, so a crash never looks like a complete reply.
+ * Throws `invalid_input` for a request that git cannot read, `git_failed` for anything else.
  */
 export async function runService(directory: string, run: GitServiceRun): Promise<void> {
   const push = run.service === 'receive-pack' && !run.advertise
+  const nonce = randomBytes(12).toString('hex')
   const git = startGit(
     run.service,
     ['--stateless-rpc', ...(run.advertise ? ['--http-backend-info-refs'] : []), '.'],
@@ -20,7 +24,7 @@ export async function runService(directory: string, run: GitServiceRun): Promise
       cwd: directory,
       env: {
         ...(run.protocol ? { GIT_PROTOCOL: run.protocol } : {}),
-        ...(push ? { PACKHORSE_HOOK_FD: '3' } : {}),
+        ...(push ? { PACKHORSE_HOOK_FD: '3', PACKHORSE_HOOK_NONCE: nonce } : {}),
       },
       config: run.maxInputBytes ? [`receive.maxInputSize=${run.maxInputBytes}`] : [],
       channel: push,
@@ -29,23 +33,93 @@ export async function runService(directory: string, run: GitServiceRun): Promise
     },
   )
   const release = push ? await markPush(directory, git.pid) : undefined
-  if (git.channel && run.onHook) serveHooks(git.channel, directory, run.onHook, run.onHookError)
+  if (git.channel && run.onHook)
+    serveHooks(git.channel, { directory, nonce }, run.onHook, run.onHookError)
   try {
-    const [code] = await Promise.all([
+    const said = watch(git.stdout)
+    const [code, unread] = await Promise.all([
       git.exited,
-      pipeline([run.input, git.stdin], { signal: run.signal }).catch(ignoreClosedInput),
-      pipeline(git.stdout, run.output as Writable, { end: false }).catch((err) => {
-        // nobody listens any more: let git finish what it decided, without filling its pipe
-        git.stdout.resume()
-        ignoreClientGone(err)
-      }),
+      feed(run.input, git),
+      deliver(git.stdout, run),
     ])
-    if (code !== 0 && !run.signal.aborted)
-      throw new HubError('git_failed', `git ${run.service} failed`, { code, stderr: git.stderr() })
+    if (run.signal.aborted) return
+    if (unread && (code !== 0 || said.bytes === 0)) throw unread
+    // git put its reason into the reply, as an error packet: that is a complete answer
+    if (code !== 0 && !said.endsWithError()) throw verdict(run.service, code, git.stderr())
   } finally {
     git.channel?.destroy()
     await release?.()
   }
+}
+
+/** Hands the request to git. Answers why it could not be read to its end, if so; git's leaving early is no reason. */
+async function feed(input: Readable, git: GitProcess): Promise<HubError | undefined> {
+  const { stdin } = git
+  const closed = once(stdin, 'close').catch(() => undefined)
+  try {
+    // not by pipeline(): it would destroy the request, and with it the socket, when git stops reading
+    for await (const chunk of input.iterator({ destroyOnReturn: false })) {
+      if (stdin.destroyed) break
+      if (!stdin.write(chunk)) await Promise.race([drained(stdin), closed])
+    }
+    return undefined
+  } catch (err) {
+    if (err instanceof HubError) return err
+    return new HubError('invalid_input', 'The request body cannot be read to its end.', {}, err)
+  } finally {
+    if (!stdin.destroyed) stdin.end()
+  }
+}
+
+function drained(stdin: Writable): Promise<void> {
+  return new Promise((resolve) => void stdin.once('drain', resolve))
+}
+
+async function deliver(stdout: Readable, run: GitServiceRun): Promise<void> {
+  const output = run.output as Writable
+  const { prologue } = run
+  if (prologue) stdout.once('data', () => output.write(prologue))
+  try {
+    await pipeline(stdout, output, { end: false })
+  } catch (err) {
+    // nobody listens any more: let git finish what it decided, without filling its pipe
+    stdout.resume()
+    ignoreClientGone(err as NodeJS.ErrnoException)
+  }
+}
+
+/** Remembers how much was said and the last two pieces of it. */
+function watch(stdout: Readable): { readonly bytes: number; endsWithError(): boolean } {
+  let bytes = 0
+  let before: Buffer = Buffer.alloc(0)
+  let last: Buffer = Buffer.alloc(0)
+  stdout.on('data', (chunk: Buffer) => {
+    bytes += chunk.length
+    before = last
+    last = chunk
+  })
+  return {
+    get bytes() {
+      return bytes
+    },
+    endsWithError() {
+      const end = Buffer.concat([before, last])
+      const at = end.lastIndexOf('ERR ')
+      return at >= 4 && Number.parseInt(end.toString('latin1', at - 4, at), 16) === end.length - at + 4
+    },
+  }
+}
+
+/** What git dies of when the request makes no sense; its line says what, and nothing about this machine. */
+const UNREADABLE =
+  /fatal: ((?:protocol error|the remote end hung up|expected |unknown (?:capability|object format)|invalid |unexpected|git upload-pack: |bad |mode must|Invalid (?:deepen|filter)|expecting ).*)/
+
+function verdict(service: string, code: number, stderr: string): HubError {
+  const line = UNREADABLE.exec(stderr)?.[1]
+  const facts = { code, stderr }
+  return line && !line.includes('/')
+    ? new HubError('invalid_input', `The request cannot be understood: ${line}`, facts)
+    : new HubError('git_failed', `git ${service} failed`, facts)
 }
 
 /*
@@ -59,6 +133,19 @@ async function markPush(directory: string, pid: number): Promise<() => Promise<v
   return () => rm(file, { force: true })
 }
 
+let writers = 0
+
+/** The same mark for commits that the hub itself makes: `hub-<pid>-<n>`. */
+export async function markWriter(directory: string): Promise<() => Promise<void>> {
+  writers += 1
+  const file = join(directory, 'packhorse-pushes', `hub-${process.pid}-${writers}`)
+  await writeFile(file, '').catch(async () => {
+    await mkdir(join(directory, 'packhorse-pushes'), { recursive: true })
+    await writeFile(file, '')
+  })
+  return () => rm(file, { force: true })
+}
+
 export async function pushesInFlight(directory: string): Promise<number> {
   let names: string[]
   try {
@@ -68,10 +155,24 @@ export async function pushesInFlight(directory: string): Promise<number> {
   }
   let alive = 0
   for (const name of names) {
-    if (await isReceivePack(name)) alive += 1
+    if (await isAtWork(name)) alive += 1
     else await rm(join(directory, 'packhorse-pushes', name), { force: true })
   }
   return alive
+}
+
+async function isAtWork(name: string): Promise<boolean> {
+  const hub = /^hub-(\d+)-/.exec(name)?.[1]
+  return hub ? isAlive(Number(hub)) : isReceivePack(name)
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
 }
 
 async function isReceivePack(pid: string): Promise<boolean> {
@@ -79,17 +180,8 @@ async function isReceivePack(pid: string): Promise<boolean> {
     // a pid may have been given out again since; the command line tells
     return (await readFile(`/proc/${Number(pid)}/cmdline`, 'latin1')).includes('receive-pack')
   } catch {
-    try {
-      process.kill(Number(pid), 0)
-      return process.platform !== 'linux'
-    } catch {
-      return false
-    }
+    return process.platform !== 'linux' && isAlive(Number(pid))
   }
-}
-
-function ignoreClosedInput(): void {
-  // git may stop reading early, or the client left: git's exit code is the verdict
 }
 
 function ignoreClientGone(err: NodeJS.ErrnoException): void {

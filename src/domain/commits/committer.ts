@@ -1,18 +1,23 @@
 import { KeyedLock } from '../../lib/keyed-lock.js'
 import { HubError } from '../errors.js'
 import type { Actor } from '../events/events.js'
-import type { CommitStep, GitEngine, Signature } from '../ports.js'
+import type { CommitStep, GitEngine, RefSnapshot, Signature } from '../ports.js'
 import type { PushPolicy } from '../refs/push-policy.js'
 import type { RefRecorder } from '../refs/recorder.js'
-import type { GitOid, Repo, User } from '../types.js'
+import type { GitOid, RefUpdate, Repo, User } from '../types.js'
 
 export interface CommitPlan {
   readonly message: string
   readonly author: Signature
   readonly steps: AsyncIterable<CommitStep> | Iterable<CommitStep>
+  /** When the ref does not begin at its own tip: the base of a new pull request. */
+  readonly parent?: GitOid | null
 }
 
-/** Commits made by the hub on behalf of a caller, one at a time per ref, ending in the same record as a push. */
+/** Contenders in other processes get a turn between two attempts; the wait grows so that many of them still all get through. */
+const MAX_ATTEMPTS = 60
+
+/** Changes of refs made by the hub on behalf of a caller, one at a time per ref, ending in the same record as a push. */
 export class Committer {
   readonly #git: GitEngine
   readonly #policy: PushPolicy
@@ -27,7 +32,8 @@ export class Committer {
 
   /**
    * `plan` is asked with the tip of `ref` (null while unborn) and may throw, or answer undefined for "nothing to do".
-   * When a push moves the ref in between, it is asked again with the new tip. Answers the tip afterwards.
+   * When the ref moves in between, it is asked again with the new tip. A commit that would change nothing is not made.
+   * Answers the tip afterwards.
    */
   async commit(
     repo: Repo,
@@ -36,23 +42,67 @@ export class Committer {
     plan: (tip: GitOid | null) => Promise<CommitPlan | undefined>,
     signal: AbortSignal,
   ): Promise<{ oid: GitOid | null; changed: boolean }> {
-    return this.#turns.run(`${repo.id} ${ref}`, async () => {
-      for (let attempt = 0; attempt < 10; attempt += 1) {
-        await this.#policy.requireWritable(repo)
-        const snapshot = await this.#git.snapshot(repo.id)
-        const tip = snapshot.refs.find((it) => it.name === ref)?.oid ?? null
-        const planned = await plan(tip)
-        if (!planned) return { oid: tip, changed: false }
-        try {
-          const oid = await this.#git.commit(repo.id, { ref, parent: tip, ...planned }, signal)
-          await this.#recorder.recordRefUpdates(repo.id, actor)
-          return { oid, changed: true }
-        } catch (err) {
-          if (!(err instanceof HubError && err.code === 'stale_parent')) throw err
-        }
-      }
-      throw new HubError('busy', 'the branch moves too fast, try again')
+    const result = { oid: null as GitOid | null, changed: false }
+    await this.changeRefs(repo, [ref], actor, async (snapshot) => {
+      const tip = snapshot.refs.find((it) => it.name === ref)?.oid ?? null
+      const planned = await plan(tip)
+      result.oid = tip
+      if (!planned) return []
+      const { parent = tip, ...rest } = planned
+      const oid = await this.#git.writeCommit(repo.id, { parent, ...rest }, signal)
+      if (parent && parent === tip && (await this.#sameTree(repo, parent, oid))) return []
+      result.oid = oid
+      result.changed = true
+      return [{ name: ref, oldOid: tip, newOid: oid }]
     })
+    return result
+  }
+
+  /**
+   * Moves refs as `plan` says for what it is shown; all of them or none. `names` are the refs that it may touch.
+   * Objects that it writes are safe from pruning until the refs name them.
+   */
+  async changeRefs(
+    repo: Repo,
+    names: readonly string[],
+    actor: Actor,
+    plan: (snapshot: RefSnapshot) => Promise<readonly RefUpdate[]>,
+  ): Promise<void> {
+    await this.#turns.run(`${repo.id} ${names.join(' ')}`, async () => {
+      const unmark = await this.#git.markWriter(repo.id)
+      try {
+        for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
+          if (await this.#attempt(repo, actor, plan)) return
+          await new Promise((resolve) => setTimeout(resolve, Math.random() * 4 * (attempt + 1)))
+        }
+        throw new HubError('busy', 'The branch moves too fast, try again.')
+      } finally {
+        await unmark()
+      }
+    })
+  }
+
+  async #attempt(
+    repo: Repo,
+    actor: Actor,
+    plan: (snapshot: RefSnapshot) => Promise<readonly RefUpdate[]>,
+  ): Promise<boolean> {
+    await this.#policy.requireWritable(repo)
+    const updates = await plan(await this.#git.snapshot(repo.id))
+    if (updates.length === 0) return true
+    try {
+      await this.#git.updateRefs(repo.id, updates)
+    } catch (err) {
+      if (err instanceof HubError && err.code === 'conflict') return false
+      throw err
+    }
+    await this.#recorder.recordRefUpdates(repo.id, actor)
+    return true
+  }
+
+  async #sameTree(repo: Repo, a: GitOid, b: GitOid): Promise<boolean> {
+    const [one, other] = await Promise.all([a, b].map((it) => this.#git.readCommit(repo.id, it)))
+    return one?.treeOid === other?.treeOid
   }
 }
 
