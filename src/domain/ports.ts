@@ -115,10 +115,14 @@ export interface AccountStore {
   useInvitation(tokenHash: string): Promise<boolean>
   deleteInvitation(tokenHash: string): Promise<boolean>
 
-  /** Failures of this key within the window ending now. */
-  countLoginFailures(key: string, windowSeconds: number): Promise<number>
-  addLoginFailure(key: string, windowSeconds: number): Promise<void>
-  clearLoginFailures(key: string): Promise<void>
+  /** Counts an attempt under this key; answers how many there were in its window, this one included, and when that ends. */
+  takeLoginAttempt(
+    key: string,
+    windowSeconds: number,
+  ): Promise<{ count: number; retryAfterSeconds: number }>
+  /** One attempt turned out to be rightful. */
+  returnLoginAttempt(key: string): Promise<void>
+  clearLoginAttempts(key: string): Promise<void>
 }
 
 export interface Invitation {
@@ -228,8 +232,10 @@ export interface RepoStore {
   hasLike(id: RepoId, userId: number): Promise<boolean>
   listLikers(id: RepoId, limit: number, offset: number): Promise<{ user: User; at: string }[]>
   listLikes(userId: number, limit: number, offset: number): Promise<{ repo: Repo; at: string }[]>
-  /** One session per visitor and 15-minute bucket; true when this one is new. */
-  countDownload(id: RepoId, visitor: string, authenticated: boolean): Promise<boolean>
+  /** One session per visitor and 15-minute bucket, each with the files it took. */
+  countDownloads(
+    batch: readonly { repoId: RepoId; visitor: string; known: boolean; files: number }[],
+  ): Promise<void>
   downloadsByDay(
     id: RepoId,
     sinceDay: string,
@@ -550,6 +556,8 @@ export interface GitServiceRun {
   /** Value of the client's Git-Protocol header, already checked. */
   readonly protocol: string | undefined
   readonly advertise?: boolean
+  /** Sent ahead of git's first byte, so that a failure before it can still be answered in another way. */
+  readonly prologue?: Buffer
   readonly input: Readable
   readonly output: NodeJS.WritableStream
   readonly signal: AbortSignal
@@ -644,6 +652,12 @@ export interface GitEngine {
     tips: readonly GitOid[],
     options: { quarantine?: Quarantine | undefined; not?: 'refs' | 'nothing' },
   ): AsyncIterable<LfsPointer>
+  /** Files that `tips` bring and no ref reached before, each blob once, those up to `maxBytes`. */
+  newBlobs(
+    id: RepoId,
+    tips: readonly GitOid[],
+    options: { quarantine: Quarantine | undefined; maxBytes: number },
+  ): AsyncIterable<{ path: string; content: Buffer }>
   isAncestor(
     id: RepoId,
     ancestor: GitOid,

@@ -1,5 +1,4 @@
-import { mkdir } from 'node:fs/promises'
-import { join } from 'node:path'
+import { mkdir, realpath } from 'node:fs/promises'
 import { LRUCache } from 'lru-cache'
 import type { GitEngine, RefSnapshot } from '../domain/ports.js'
 import type { Ref, RepoId } from '../domain/types.js'
@@ -8,6 +7,8 @@ import { commitTree, createTagObject, updateRefs, writeCommit } from './commits.
 import { listPacks, openObjectFile } from './dumb-files.js'
 import { GitLayout } from './layout.js'
 import { sweepRepository } from './leftovers.js'
+import { newBlobs } from './new-blobs.js'
+import { Mailbox, type MailboxParts } from './mailbox.js'
 import { GitReads } from './reads.js'
 import { RefReader } from './refs.js'
 import { markWriter, pushesInFlight, runService } from './service.js'
@@ -17,12 +18,17 @@ import { bytesUnder, fsck, maintain, objectBytes, prune } from './upkeep.js'
 /** Oldest git with all that is used here: `merge-tree --write-tree` (2.38), `cat-file --batch-command` and `core.fsync` (2.36). */
 const OLDEST_GIT = [2, 38] as const
 
-export async function openGit(options: {
-  root: string
-  hooksDir: string
-}): Promise<GitEngine & { close(): void }> {
+export interface Git extends GitEngine {
+  /** Takes part in pushes that are made on the server's own disk. */
+  openMailbox(parts: Omit<MailboxParts, 'repositoryAt'>): Promise<Mailbox>
+  close(): void
+}
+
+export async function openGit(options: { root: string; hooksDir: string }): Promise<Git> {
   await checkVersion()
-  const layout = new GitLayout(options.root)
+  await mkdir(options.root, { recursive: true })
+  // git tells its hooks real paths: ours must be comparable
+  const layout = new GitLayout(await realpath(options.root))
   await layout.prepare(options.hooksDir)
   const pool = new CatFilePool(24)
   const refs = new RefReader()
@@ -67,6 +73,7 @@ export async function openGit(options: {
     diffFiles: (id, from, to) => reads(id).diffFiles(from, to),
     inspectBlobs: (id, oids) => reads(id).inspectBlobs(oids),
     newPointers: (id, tips, it) => reads(id).newPointers(tips, it),
+    newBlobs: (id, tips, it) => newBlobs(dir(id), tips, it),
     isAncestor: (id, a, b, quarantine) => reads(id).isAncestor(a, b, quarantine),
 
     readTree: (id, treeish) => reads(id).readTree(treeish),
@@ -91,6 +98,7 @@ export async function openGit(options: {
     fsck: (id) => fsck(dir(id)),
     sweepLeftovers: async (id) => (await sweepRepository(dir(id))).length,
     sweepTrash: () => layout.sweepTrash(),
+    openMailbox: (it) => Mailbox.open({ ...it, repositoryAt: (path) => layout.repositoryAt(path) }),
     close: () => pool.close(),
   }
 }
@@ -133,9 +141,4 @@ async function checkVersion(): Promise<void> {
     (Number(major) === OLDEST_GIT[0] && Number(minor) < OLDEST_GIT[1])
   )
     throw new Error(`git ${OLDEST_GIT.join('.')} or newer is needed, this is ${text.trim()}`)
-}
-
-/** Makes the mailbox folder that hooks of pushes on this disk use. */
-export async function prepareRunDir(dataDir: string): Promise<void> {
-  await mkdir(join(dataDir, 'run', 'hooks'), { recursive: true })
 }
