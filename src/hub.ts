@@ -14,12 +14,11 @@ import { ActionSigner } from './domain/access/signed-actions.js'
 import { Login } from './domain/accounts/login.js'
 import { Registry } from './domain/accounts/registry.js'
 import { Committer } from './domain/commits/committer.js'
-import { HUB_ACTOR } from './domain/events/events.js'
 import { JobRunner } from './domain/jobs/runner.js'
 import { LfsCollector } from './domain/lfs/collector.js'
 import { LfsLocks } from './domain/lfs/locks.js'
 import { LfsObjects } from './domain/lfs/objects.js'
-import type { GitEngine, ObjectStore } from './domain/ports.js'
+import type { ObjectStore } from './domain/ports.js'
 import { Quotas } from './domain/quotas/quotas.js'
 import { BranchProtection } from './domain/refs/protection.js'
 import { PushPolicy } from './domain/refs/push-policy.js'
@@ -29,34 +28,34 @@ import { Revisions } from './domain/refs/revisions.js'
 import { Checker } from './domain/repos/checker.js'
 import { Holds } from './domain/repos/holds.js'
 import { LanguageCounter } from './domain/repos/language-counter.js'
+import { Recovery } from './domain/repos/recovery.js'
 import { RepoRegistry } from './domain/repos/registry.js'
 import { Squash } from './domain/repos/squash.js'
-import { openGit, prepareRunDir } from './git/engine.js'
+import { type Git, openGit } from './git/engine.js'
 import { baseUrlOf } from './http/base-url.js'
 import { authenticate } from './http/caller.js'
 import { health } from './http/health.js'
 import { closeServer, listen, newApp } from './http/server.js'
 import { Closer } from './lib/closer.js'
+import { hasEnded, PROCESS_INSTANCE } from './lib/process-instance.js'
 import { openStores, type Stores } from './storage/db/index.js'
 import { ignoreTemplates } from './storage/ignore-templates.js'
 import { openObjects } from './storage/objects/index.js'
 
-const SHUTDOWN_GRACE_MS = 30_000
-const UNFINISHED_AFTER_MS = 10 * 60_000
+const LFS_GC_SECONDS = 24 * 3600
 
 export type Domain = Awaited<ReturnType<typeof openDomain>>
 
 /** The stores and services, without HTTP: what the command line works with. */
 export async function openDomain(config: Config, log: Logger, closer: Closer) {
-  await prepareRunDir(config.dataDir)
   const stores: Stores = closer.add(await openStores(config.db), (it) => it.close())
   const hooksDir = fileURLToPath(new URL('../hooks', import.meta.url))
-  const git: GitEngine = closer.add(
+  const git: Git = closer.add(
     await openGit({ root: join(config.dataDir, 'git'), hooksDir }),
     (it) => it.close(),
   )
   const store: ObjectStore = await openObjects(config)
-  const owner = `${process.pid}-${randomBytes(4).toString('hex')}`
+  const owner = `${PROCESS_INSTANCE}-${randomBytes(4).toString('hex')}`
 
   const access = new Access(stores.repos)
   const quotas = new Quotas(stores)
@@ -71,7 +70,7 @@ export async function openDomain(config: Config, log: Logger, closer: Closer) {
   const committer = new Committer({ git, policy, recorder })
   const pushes = new Pushes({ ...stores, git, policy, recorder, maxPushBytes: config.maxPushBytes })
   const holds = new Holds({ holds: stores.holds, git, owner })
-  const registry = new RepoRegistry({ ...stores, git, access, committer, quotas, policy })
+  const registry = new RepoRegistry({ ...stores, git, access, committer, quotas, policy, owner })
   const squash = new Squash({ ...stores, git, holds, recorder })
   const objects = new LfsObjects({ ...stores, store, access, quotas, policy, limits: config.lfs })
   const collector = new LfsCollector({ ...stores, git, store })
@@ -83,7 +82,7 @@ export async function openDomain(config: Config, log: Logger, closer: Closer) {
     store: stores.jobs,
     owner,
     intervalMs: config.jobIntervalMs,
-    onError: (job, err) => log.warn({ err, job: job.kind, key: job.key }, 'job failed'),
+    onError: (err, job) => log.warn({ err, job: job?.kind, key: job?.key }, 'job failed'),
   })
   jobs.handle('repo.purge', (job) => registry.purge(job.key))
   jobs.handle('repo.prune', (job) =>
@@ -103,12 +102,26 @@ export async function openDomain(config: Config, log: Logger, closer: Closer) {
     const repo = await stores.repos.findById(job.key)
     if (repo?.state === 'ready') await languages.count(repo)
   })
-  jobs.handle('lfs.gc', async () => {
+  jobs.handleEvery('lfs.gc', LFS_GC_SECONDS, async () => {
     await collector.collect({ dryRun: false, graceSeconds: config.lfs.graceSeconds })
   })
   recorder.onRecorded((repo) =>
     stores.jobs.enqueue({ kind: 'repo.maintain', key: repo.id, delayMs: 5_000 }),
   )
+  const recovery = closer.add(
+    new Recovery({
+      ...stores,
+      git,
+      store,
+      registry,
+      recorder,
+      collector,
+      hasEnded,
+      onError: (err, repo) => log.error({ err, repo: repo?.id }, 'recovery failed'),
+    }),
+    (it) => it.close(),
+  )
+  access.onOpen((repo) => recovery.onOpen(repo))
 
   return {
     config,
@@ -135,6 +148,7 @@ export async function openDomain(config: Config, log: Logger, closer: Closer) {
     templates: ignoreTemplates(),
     collector,
     checker: new Checker({ ...stores, git, store }),
+    recovery,
     jobs,
   }
 }
@@ -150,12 +164,19 @@ export async function startHub(config: Config, log: Logger): Promise<Hub> {
   const closer = new Closer()
   try {
     const domain = await openDomain(config, log, closer)
-    await recover(domain)
+    // before anything is looked at: what local pushes change from here on is told, what they changed before is found
+    closer.add(await openMailbox(domain, log), (it) => it.close())
+    await domain.recovery.beforeServing()
     const app = buildApp(domain, log)
     const { server, url } = await listen(app, config.host, config.port)
-    closer.add(server, (it) => closeServer(it, SHUTDOWN_GRACE_MS))
-    domain.jobs.start()
-    closer.add(domain.jobs, (it) => it.stop())
+    const background = new AbortController()
+    const swept = domain.recovery.sweep(background.signal)
+    await domain.jobs.start()
+    // no new requests from the first moment on; background work and running requests end side by side
+    closer.add(server, async (it) => {
+      background.abort()
+      await Promise.all([closeServer(it, config.shutdownMs), domain.jobs.stop(), swept])
+    })
     return { url, domain, close: () => closer.close() }
   } catch (err) {
     await closer.close()
@@ -163,31 +184,13 @@ export async function startHub(config: Config, log: Logger): Promise<Hub> {
   }
 }
 
-/** What a crash, or a push while no hub ran, left behind is mended before the first request. */
-async function recover(domain: Domain): Promise<void> {
-  const { stores, registry, recorder, collector } = domain
-  for (const owner of await stores.holds.listOwners())
-    if (!isAlive(owner)) await stores.holds.releaseOwner(owner)
-  await registry.sweepUnfinished(HUB_ACTOR, UNFINISHED_AFTER_MS)
-  await collector.finishDeletions()
-  for (let after = 0; ; ) {
-    const page = await stores.repos.scan(after, 1_000)
-    for (const repo of page) await recorder.sync(repo)
-    const last = page.at(-1)
-    if (!last) return
-    after = last.seq
-  }
-}
-
-function isAlive(owner: string): boolean {
-  const pid = Number(owner.split('-')[0])
-  if (!Number.isInteger(pid) || pid === process.pid) return false
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch {
-    return false
-  }
+function openMailbox({ config, git, pushes }: Domain, log: Logger) {
+  return git.openMailbox({
+    runDir: join(config.dataDir, 'run'),
+    hub: `${process.pid}-${randomBytes(6).toString('hex')}`,
+    onHook: (id, call) => pushes.answerLocalHook(id, call),
+    onError: (err) => log.error({ err }, 'local push failed'),
+  })
 }
 
 export function buildApp(domain: Domain, log: Logger): Express {
@@ -195,7 +198,7 @@ export function buildApp(domain: Domain, log: Logger): Express {
   const baseUrl = baseUrlOf(config.publicUrl)
   const app = newApp({ log, trustProxy: config.trustProxy })
   app.use(health(domain))
-  app.use(authenticate(login))
+  app.use(authenticate(login, baseUrl))
   app.use(gitSmart({ ...domain, git, createOnPush: config.createOnPush, agent: 'packhorse' }))
   app.use(lfs({ ...domain, repos: domain.stores.repos, baseUrl }))
   app.use(outpost({ ...domain, baseUrl }))

@@ -2,57 +2,147 @@ import { resolve } from 'node:path'
 import { z } from 'zod'
 
 const bool = z
-  .enum(['1', '0', 'true', 'false', 'yes', 'no'])
+  .enum(['1', '0', 'true', 'false', 'yes', 'no'], 'must be yes or no')
   .transform((v) => v === '1' || v === 'true' || v === 'yes')
+/** As Express's "trust proxy" takes it. */
+const trustProxy = z
+  .string()
+  .regex(
+    /^(none|\d+|(loopback|linklocal|uniquelocal|[\d.]+(\/\d+)?|[\da-f:.]*:[\da-f:.]*(\/\d+)?)(\s*,\s*(?!$)|$))+$/i,
+    'must be none, a number of hops, or addresses, networks, loopback, linklocal, uniquelocal with commas between',
+  )
+  .transform((it) => (it === 'none' ? false : /^\d+$/.test(it) ? Number(it) : it))
 const bytes = z
   .string()
-  .regex(/^\d+(\.\d+)?\s*([kmgt]i?b?|b)?$/i, 'a number of bytes such as 5368709120 or 5GB')
+  .regex(
+    /^\d+(\.\d+)?\s*([kmgt]i?b?|b)?$/i,
+    'must be a number of bytes such as 5368709120, 5GB or 5GiB',
+  )
   .transform(parseBytes)
 
-/** Environment names (prefix PACKHORSE_) and their meaning; flags of `serve` are another source of the same keys. */
+const integer = (min: number, max = Number.MAX_SAFE_INTEGER) =>
+  z.coerce.number('must be a number').int('must be a whole number').min(min).max(max)
+
+/**
+ * Environment names (prefix PACKHORSE_) and their meaning. Flags of `serve` are another source of the same keys:
+ * FORCE_PUSH is --force-push. The descriptions are what --help and docs/operations.md say.
+ */
 const Env = z.object({
-  HOST: z.string().default('127.0.0.1'),
-  PORT: z.coerce.number().int().min(0).max(65_535).default(28_080),
-  DATA: z.string().default('./data'),
+  HOST: z.string().default('127.0.0.1').describe('address to listen on'),
+  PORT: integer(0, 65_535).default(28_080).describe('port to listen on; 0 = any free one'),
+  DATA: z.string().default('./data').describe('data directory'),
   URL: z
-    .url({ protocol: /^https?$/ })
+    .url({ protocol: /^https?$/, error: 'must be a http or https URL' })
     .transform((u) => u.replace(/\/+$/, ''))
-    .optional(),
-  ADMIN_TOKEN: z.string().min(16, 'at least 16 characters').optional(),
-  DB: z.string().optional(),
-  S3_ENDPOINT: z.url().optional(),
-  S3_BUCKET: z.string().optional(),
-  S3_REGION: z.string().default('us-east-1'),
-  S3_ACCESS_KEY_ID: z.string().optional(),
-  S3_SECRET_ACCESS_KEY: z.string().optional(),
-  S3_FORCE_PATH_STYLE: bool.default(true),
-  S3_PREFIX: z.string().default(''),
-  S3_PROXY: bool.default(false),
-  LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
-  REGISTRATION: z.enum(['open', 'closed', 'invite']).default('closed'),
-  TRUST_PROXY: z.string().default('loopback'),
-  CREATE_ON_PUSH: bool.default(false),
-  ALLOW_MISSING_LFS: bool.default(false),
-  DEFAULT_BRANCH_DELETE: z.enum(['refuse', 'admins']).default('refuse'),
-  FORCE_PUSH: z.enum(['allow', 'admins', 'refuse']).default('admins'),
-  MAX_PUSH_BYTES: bytes.optional(),
-  MAX_JSON_BYTES: bytes.default(parseBytes('10MiB')),
-  MAX_COMMIT_BYTES: bytes.default(parseBytes('1GiB')),
-  MAX_LFS_BYTES: bytes.default(parseBytes('5TB')),
-  LFS_MULTIPART_BYTES: bytes.default(parseBytes('100MB')),
-  LFS_PART_BYTES: bytes.default(parseBytes('64MiB')),
-  LFS_ACTION_SECONDS: z.coerce.number().int().min(60).default(86_400),
-  LFS_GRACE_SECONDS: z.coerce.number().int().min(0).default(86_400),
-  PRIVATE_QUOTA_BYTES: bytes.optional(),
-  PUBLIC_QUOTA_BYTES: bytes.optional(),
-  JOB_INTERVAL_MS: z.coerce.number().int().min(20).default(1_000),
+    .optional()
+    .describe("public base URL put into answers; without it the request's Host is used"),
+  ADMIN_TOKEN: z
+    .string()
+    .min(16, 'must have at least 16 characters')
+    .optional()
+    .describe('secret for the X-Admin-Token header'),
+  DB: z
+    .string()
+    .optional()
+    .describe('database file; default: packhorse.sqlite in the data directory'),
+  S3_ENDPOINT: z.url('must be a URL').optional().describe('S3 service, when it is not AWS'),
+  S3_BUCKET: z
+    .string()
+    .optional()
+    .describe('bucket for LFS objects; without it they are files in the data directory'),
+  S3_REGION: z.string().default('us-east-1').describe('region of the bucket'),
+  S3_ACCESS_KEY_ID: z.string().optional().describe('access key, needed with a bucket'),
+  S3_SECRET_ACCESS_KEY: z.string().optional().describe('its secret, needed with a bucket'),
+  S3_FORCE_PATH_STYLE: bool.default(true).describe('bucket in the path instead of the host name'),
+  S3_PREFIX: z.string().default('').describe('prefix of every key, so that a bucket can be shared'),
+  S3_PROXY: bool
+    .default(false)
+    .describe('pass object bytes through the hub, for clients that cannot reach S3'),
+  LOG_LEVEL: z
+    .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
+    .default('info')
+    .describe('fatal, error, warn, info, debug, trace or silent; info logs every request'),
+  REGISTRATION: z
+    .enum(['open', 'closed', 'invite'])
+    .default('closed')
+    .describe('who may make an account: open, closed or invite'),
+  TRUST_PROXY: trustProxy
+    .default('loopback')
+    .describe(
+      'proxies whose X-Forwarded-* is believed: addresses, networks, loopback, a number of hops, or none',
+    ),
+  CREATE_ON_PUSH: bool
+    .default(false)
+    .describe('a push to a repository that does not exist creates it, private'),
+  ALLOW_MISSING_LFS: bool
+    .default(false)
+    .describe('take pushes whose LFS objects are not here (pointer-only mirrors)'),
+  DEFAULT_BRANCH_DELETE: z
+    .enum(['refuse', 'admins'])
+    .default('refuse')
+    .describe('who may delete the default branch by a push: refuse or admins'),
+  FORCE_PUSH: z
+    .enum(['allow', 'admins', 'refuse'])
+    .default('admins')
+    .describe('who may force-push: allow (every writer), admins or refuse'),
+  MAX_PUSH_BYTES: bytes.optional().describe('largest pack that a push may bring'),
+  MAX_JSON_BYTES: bytes.default(parseBytes('10MiB')).describe('largest JSON body'),
+  MAX_COMMIT_BYTES: bytes.default(parseBytes('1GiB')).describe('largest body of the commit API'),
+  MAX_LFS_BYTES: bytes.default(parseBytes('5TB')).describe('largest LFS object'),
+  LFS_MULTIPART_BYTES: bytes
+    .default(parseBytes('100MB'))
+    .describe('clients that can are asked for parts from this size on'),
+  LFS_PART_BYTES: bytes.default(parseBytes('64MiB')).describe('size of such a part'),
+  LFS_ACTION_SECONDS: integer(60)
+    .default(86_400)
+    .describe('how long upload and download links live'),
+  LFS_GRACE_SECONDS: integer(0)
+    .default(86_400)
+    .describe('how long an uploaded LFS object waits for the push that names it'),
+  PRIVATE_QUOTA_BYTES: bytes
+    .optional()
+    .describe('default quota of a namespace for private repositories'),
+  PUBLIC_QUOTA_BYTES: bytes
+    .optional()
+    .describe('default quota of a namespace for public repositories'),
+  METRICS: z
+    .enum(['local', 'open', 'off'])
+    .default('local')
+    .describe(
+      'who may read /metrics: local (direct callers on this machine), open or off; site administrators may unless off',
+    ),
+  JOB_INTERVAL_MS: integer(20).default(1_000).describe('how often background work is looked for'),
+  SHUTDOWN_SECONDS: integer(0, 3_600)
+    .default(30)
+    .describe('how long requests in flight may go on after SIGTERM'),
 })
+
+/** One setting as --help and the documentation show it. */
+export interface Setting {
+  readonly key: string
+  readonly variable: string
+  readonly flag: string
+  readonly description: string
+  /** A flag without a value means yes. */
+  readonly isSwitch: boolean
+}
+
+export const SETTINGS: readonly Setting[] = Object.entries(Env.shape).map(([key, schema]) => ({
+  key,
+  variable: `PACKHORSE_${key}`,
+  flag: `--${key.toLowerCase().replaceAll('_', '-')}`,
+  description: schema.description ?? '',
+  isSwitch: schema.safeParse('yes').success && !schema.safeParse('maybe').success,
+}))
 
 /**
  * The hub's settings, read once. Sizes in bytes, times in the unit of their name.
  * `s3` is present exactly when a bucket is configured; the two key fields then exist.
  */
-export type Config = Readonly<ReturnType<typeof shape>>
+export type Config = Readonly<ReturnType<typeof shape>> & {
+  /** PACKHORSE_* variables that mean nothing. */
+  readonly unknown: readonly string[]
+}
 
 export type ConfigSource = Readonly<Record<string, string | undefined>>
 
@@ -64,9 +154,26 @@ export function readConfig(env: ConfigSource, flags: ConfigSource = {}): Config 
     if (value !== undefined && value !== '') values[key] = value
   }
   const parsed = Env.safeParse(values)
-  if (!parsed.success)
-    throw new Error(`Configuration (PACKHORSE_*):\n${z.prettifyError(parsed.error)}`)
-  return Object.freeze(shape(parsed.data))
+  const mistakes = parsed.success
+    ? []
+    : parsed.error.issues.map((it) => `PACKHORSE_${it.path.join('.')}: ${it.message}`)
+  if (values.S3_BUCKET && !(values.S3_ACCESS_KEY_ID && values.S3_SECRET_ACCESS_KEY))
+    mistakes.push(
+      'PACKHORSE_S3_BUCKET: needs PACKHORSE_S3_ACCESS_KEY_ID and PACKHORSE_S3_SECRET_ACCESS_KEY',
+    )
+  if (!parsed.success || mistakes.length > 0)
+    throw new Error(['wrong configuration', ...mistakes.map((it) => `  ${it}`)].join('\n'))
+  return Object.freeze({ ...shape(parsed.data), unknown: unknownNames(env) })
+}
+
+/** Misspelt variables. PACKHORSE_SERVICE_… and PACKHORSE_PORT_… are what Kubernetes sets for a service of this name. */
+function unknownNames(env: ConfigSource): readonly string[] {
+  return Object.keys(env).filter(
+    (it) =>
+      it.startsWith('PACKHORSE_') &&
+      !/^PACKHORSE_(SERVICE|PORT_)/.test(it) &&
+      !(it.slice('PACKHORSE_'.length) in Env.shape),
+  )
 }
 
 function shape(env: z.infer<typeof Env>) {
@@ -100,16 +207,14 @@ function shape(env: z.infer<typeof Env>) {
       privateBytes: env.PRIVATE_QUOTA_BYTES ?? null,
       publicBytes: env.PUBLIC_QUOTA_BYTES ?? null,
     },
+    metrics: env.METRICS,
     jobIntervalMs: env.JOB_INTERVAL_MS,
+    shutdownMs: env.SHUTDOWN_SECONDS * 1000,
   }
 }
 
 function readS3(env: z.infer<typeof Env>) {
-  if (!env.S3_BUCKET) return undefined
-  if (!env.S3_ACCESS_KEY_ID || !env.S3_SECRET_ACCESS_KEY)
-    throw new Error(
-      'Configuration: PACKHORSE_S3_BUCKET needs PACKHORSE_S3_ACCESS_KEY_ID and PACKHORSE_S3_SECRET_ACCESS_KEY',
-    )
+  if (!env.S3_BUCKET || !env.S3_ACCESS_KEY_ID || !env.S3_SECRET_ACCESS_KEY) return undefined
   return {
     endpoint: env.S3_ENDPOINT,
     bucket: env.S3_BUCKET,

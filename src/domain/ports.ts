@@ -745,6 +745,15 @@ export interface ObjectStore {
     expect: { size?: number | undefined; sha256?: string | undefined; maxBytes?: number },
     signal: AbortSignal,
   ): Promise<{ size: number; sha256: string }>
+  /**
+   * Throws `object_not_found`, or `checksum_mismatch` unless what is held under `key` has this size and SHA-256: told by
+   * the store's own checksum where it keeps one, else read. Nothing that a client said about it counts.
+   */
+  verify(
+    key: string,
+    expect: { size: number; sha256: string },
+    signal: AbortSignal,
+  ): Promise<void>
   delete(key: string): Promise<void>
   list(prefix: string): AsyncIterable<{ key: string; size: number; modifiedAt: Date }>
   /** Throws when the store cannot be used. */
@@ -759,21 +768,30 @@ export interface ObjectStore {
 }
 
 export interface DirectTransfer {
+  /** Single PUTs go no further: larger objects need parts or the proxied route. */
+  readonly maxPutBytes: number
+  /**
+   * Whether this store refuses other bytes, and other headers, than a presigned PUT was signed for. Found out once by
+   * trying; where it does not, clients must not write into it by themselves.
+   */
+  bindsPut(): Promise<boolean>
   presignGet(
     key: string,
     options: { seconds: number; filename?: string; contentType?: string },
   ): Promise<string>
-  /** The signature binds length and SHA-256 by `headers`, which the client must send. */
+  /** The signature binds length and SHA-256: the client must send `headers` exactly. */
   presignPut(
     key: string,
-    options: { seconds: number; size: number; sha256: string; bindChecksum: boolean },
+    options: { seconds: number; size: number; sha256: string },
   ): Promise<{ url: string; headers: Record<string, string> }>
   presignPart(key: string, uploadId: string, number: number, seconds: number): Promise<string>
 }
 
-/** Uploads in parts: 1-based numbers, parts may come in any order and again. */
+/** Uploads in parts of one size, the last one smaller: 1-based numbers, parts may come in any order and again. */
 export interface PartUpload {
+  readonly minPartBytes: number
   begin(key: string): Promise<string>
+  /** Answers the part's ETag. Throws `object_not_found` when the upload has ended. */
   putPart(
     key: string,
     uploadId: string,
@@ -782,12 +800,15 @@ export interface PartUpload {
     size: number,
     signal: AbortSignal,
   ): Promise<string>
-  /** Puts the parts together under `key` only when size and SHA-256 are right, else throws and leaves nothing. Idempotent. */
+  /**
+   * Puts the parts together under `key`. Throws `unprocessable` while parts are missing or have another size (the upload
+   * goes on), `checksum_mismatch` when the whole is not what was promised (the upload is over, nothing is left).
+   * Idempotent: done again for a `key` that is complete, it only checks.
+   */
   complete(
     key: string,
     uploadId: string,
-    parts: readonly { number: number; etag: string }[],
-    expect: { size: number; sha256: string },
+    expect: { size: number; partSize: number; sha256: string },
     signal: AbortSignal,
   ): Promise<void>
   abort(key: string, uploadId: string): Promise<void>

@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path'
 import { HubError } from '../domain/errors.js'
 import type { ObjectFormat, RepoId } from '../domain/types.js'
 import { newId } from '../lib/ids.js'
+import { hasEnded, PROCESS_INSTANCE } from '../lib/process-instance.js'
 
 /*
  * data/git/config                         settings that every repository includes
@@ -26,10 +27,15 @@ export class GitLayout {
     return join(this.root, 'repos', hex.slice(0, 2), hex.slice(2, 4), `${id}.git`)
   }
 
+  /** Repository whose directory this is, as real path; undefined for anything else. */
+  repositoryAt(path: string): RepoId | undefined {
+    const id = /\/(repo_[0-9a-f]{12})\.git$/.exec(path)?.[1]
+    return id && this.directory(id) === path ? id : undefined
+  }
+
   /** Writes the settings that all repositories share; called at every start, so an upgrade reaches old repositories too. */
   async prepare(hooksDir: string): Promise<void> {
     await mkdir(join(this.root, 'repos'), { recursive: true })
-    await rm(join(this.root, 'trash'), { recursive: true, force: true })
     await mkdir(join(this.root, 'trash'), { recursive: true })
     const temporary = `${this.sharedConfig}.${newId()}`
     await writeFile(temporary, sharedConfig(hooksDir), { flush: true })
@@ -41,7 +47,7 @@ export class GitLayout {
     options: { objectFormat: ObjectFormat; defaultBranch: string },
   ): Promise<void> {
     const target = this.directory(id)
-    const temporary = join(this.root, 'trash', `new-${newId()}`)
+    const temporary = this.#trash('new')
     for (const dir of ['objects/info', 'objects/pack', 'refs/heads', 'refs/tags', 'info'])
       await mkdir(join(temporary, dir), { recursive: true })
     await writeFile(join(temporary, 'HEAD'), `ref: refs/heads/${options.defaultBranch}\n`, {
@@ -63,11 +69,22 @@ export class GitLayout {
 
   async remove(id: RepoId): Promise<void> {
     // the rename takes the repository out of sight at once; the bytes may take their time
-    const trash = join(this.root, 'trash', `gone-${newId()}`)
+    const trash = this.#trash('gone')
     await rename(this.directory(id), trash).catch((err: NodeJS.ErrnoException) => {
       if (err.code !== 'ENOENT') throw err
     })
     await rm(trash, { recursive: true, force: true })
+  }
+
+  /** Removes what processes that died were making or removing. */
+  async sweepTrash(): Promise<void> {
+    for (const name of await readdir(join(this.root, 'trash')))
+      if (name.startsWith('gone-') || hasEnded(name.slice('new-'.length)))
+        await rm(join(this.root, 'trash', name), { recursive: true, force: true, maxRetries: 3 })
+  }
+
+  #trash(kind: 'new' | 'gone'): string {
+    return join(this.root, 'trash', `${kind}-${PROCESS_INSTANCE}-${newId()}`)
   }
 
   async *list(): AsyncGenerator<RepoId> {
@@ -124,7 +141,6 @@ function sharedConfig(hooksDir: string): string {
 [uploadpack]
 	allowFilter = true
 	allowReachableSHA1InWant = true
-	allowRefInWant = true
 [http]
 	receivepack = true
 [uploadarchive]

@@ -8,11 +8,11 @@ import { pinoHttp } from 'pino-http'
 import { callerName } from './caller.js'
 
 /** Express with the request log; routes are the caller's. */
-export function newApp(options: { log: Logger; trustProxy: string }): Express {
+export function newApp(options: { log: Logger; trustProxy: boolean | number | string }): Express {
   const app = express()
   app.disable('x-powered-by')
   app.disable('etag')
-  app.set('trust proxy', options.trustProxy === 'none' ? false : options.trustProxy)
+  app.set('trust proxy', options.trustProxy)
   app.set('query parser', 'extended')
   app.set('case sensitive routing', true)
   app.use(

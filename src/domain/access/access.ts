@@ -26,9 +26,15 @@ export interface OpenedRepo {
  */
 export class Access {
   readonly #repos: RepoStore
+  #refresh: (repo: Repo) => Promise<Repo> = async (repo) => repo
 
   constructor(repos: RepoStore) {
     this.#repos = repos
+  }
+
+  /** Called with every repository that is about to be used; answers it as git has it. */
+  onOpen(refresh: (repo: Repo) => Promise<Repo>): void {
+    this.#refresh = refresh
   }
 
   /** The right that `caller` has on `repo`, undefined for none (not even to know of it). */
@@ -76,7 +82,7 @@ export class Access {
     if (repo.disabled && !caller.isSiteAdmin)
       throw new HubError('repo_disabled', 'Access to this resource is disabled.')
     if (RANK[has] < RANK[right]) throw refused(caller, right)
-    return { repo, right: has, redirected: false }
+    return { repo: await this.#refresh(repo), right: has, redirected: false }
   }
 
   /**

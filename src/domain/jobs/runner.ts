@@ -1,6 +1,8 @@
 import type { Job, JobStore } from '../ports.js'
 
 const LEASE_SECONDS = 120
+/** How long `stop` waits for the job at hand. What is cut off then is taken up again when its lease ends. */
+const STOP_MS = 10_000
 
 export type JobHandler = (job: Job, signal: AbortSignal) => Promise<void>
 
@@ -10,7 +12,8 @@ export class JobRunner {
   readonly #owner: string
   readonly #intervalMs: number
   readonly #handlers = new Map<string, JobHandler>()
-  readonly #onError: (job: Job, err: unknown) => void
+  readonly #every = new Map<string, number>()
+  readonly #onError: (err: unknown, job?: Job) => void
   readonly #abort = new AbortController()
   #timer: NodeJS.Timeout | undefined
   #running: Promise<void> | undefined
@@ -19,7 +22,7 @@ export class JobRunner {
     store: JobStore
     owner: string
     intervalMs: number
-    onError: (job: Job, err: unknown) => void
+    onError: (err: unknown, job?: Job) => void
   }) {
     this.#store = options.store
     this.#owner = options.owner
@@ -31,14 +34,26 @@ export class JobRunner {
     this.#handlers.set(kind, handler)
   }
 
-  start(): void {
+  /** A job (key `all`) that also comes round by itself: `seconds` after the start and after each run. */
+  handleEvery(kind: string, seconds: number, handler: JobHandler): void {
+    this.#handlers.set(kind, handler)
+    this.#every.set(kind, seconds)
+  }
+
+  async start(): Promise<void> {
+    for (const kind of this.#every.keys()) await this.#planNext(kind)
     this.#timer = setInterval(() => void this.drain(), this.#intervalMs)
+  }
+
+  async #planNext(kind: string): Promise<void> {
+    const seconds = this.#every.get(kind)
+    if (seconds) await this.#store.enqueue({ kind, key: 'all', delayMs: seconds * 1000 })
   }
 
   /** Runs what is due, until nothing is. Also called by tests and by the command line. */
   drain(): Promise<void> {
     this.#running ??= this.#drain()
-      .catch(() => undefined)
+      .catch((err) => this.#onError(err))
       .finally(() => {
         this.#running = undefined
       })
@@ -48,7 +63,12 @@ export class JobRunner {
   async stop(): Promise<void> {
     clearInterval(this.#timer)
     this.#abort.abort()
-    await this.#running
+    let timer: NodeJS.Timeout | undefined
+    const patience = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, STOP_MS)
+    })
+    await Promise.race([this.#running, patience])
+    clearTimeout(timer)
   }
 
   async #drain(): Promise<void> {
@@ -69,8 +89,9 @@ export class JobRunner {
       if (!handler) throw new Error(`no handler for ${job.kind}`)
       await handler(job, this.#abort.signal)
       await this.#store.finish(job.id, this.#owner)
+      await this.#planNext(job.kind)
     } catch (err) {
-      this.#onError(job, err)
+      this.#onError(err, job)
       const backoffMs = Math.min(1_000 * 2 ** Math.min(job.attempts, 12), 3_600_000)
       await this.#store.fail(job.id, this.#owner, String(err), backoffMs)
     } finally {

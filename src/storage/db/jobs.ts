@@ -98,6 +98,22 @@ export function jobStore(db: Db): JobStore {
         .where('lease_owner', '=', owner)
         .execute()
     },
+    async listOwners() {
+      const rows = await db
+        .selectFrom('job')
+        .select('lease_owner')
+        .where('lease_owner', 'is not', null)
+        .distinct()
+        .execute()
+      return rows.flatMap((it) => it.lease_owner ?? [])
+    },
+    async releaseOwner(owner) {
+      await db
+        .updateTable('job')
+        .set({ lease_owner: null, lease_until: null })
+        .where('lease_owner', '=', owner)
+        .execute()
+    },
     async counts() {
       const row = await db
         .selectFrom('job')

@@ -1,11 +1,25 @@
 import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import Database from 'better-sqlite3'
-import { CompiledQuery, type Driver, Kysely, Migrator, SqliteDialect } from 'kysely'
+import {
+  CompiledQuery,
+  type DatabaseConnection,
+  type DialectAdapter,
+  type Driver,
+  Kysely,
+  Migrator,
+  SqliteAdapter,
+  SqliteDialect,
+} from 'kysely'
 import { MIGRATIONS } from './migrations/index.js'
 import type { Schema } from './schema.js'
 
 export type Db = Kysely<Schema>
+
+/** How long a statement blocks this thread for another process's transaction before it waits without blocking. */
+const BLOCKING_MS = 20
+const PATIENCE_MS = 15_000
 
 /**
  * Opens the SQLite file, creating it, and brings it to this build's schema.
@@ -18,27 +32,74 @@ export async function openDatabase(file: string): Promise<Db> {
     )
   if (file !== ':memory:') mkdirSync(dirname(file), { recursive: true })
   const sqlite = new Database(file, { timeout: 10_000 })
-  sqlite.pragma('journal_mode = WAL')
-  sqlite.pragma('synchronous = FULL')
-  sqlite.pragma('foreign_keys = ON')
-  sqlite.pragma('cache_size = -32768')
-  sqlite.pragma('temp_store = MEMORY')
-  const db = new Kysely<Schema>({ dialect: new ImmediateSqlite({ database: sqlite }) })
-  await migrate(db)
+  try {
+    sqlite.pragma('journal_mode = WAL')
+    sqlite.pragma('synchronous = FULL')
+    sqlite.pragma('foreign_keys = ON')
+    sqlite.pragma('cache_size = -32768')
+    sqlite.pragma('temp_store = MEMORY')
+    sqlite.pragma(`busy_timeout = ${BLOCKING_MS}`)
+  } catch (err) {
+    sqlite.close()
+    throw new Error(`cannot open the database ${file}: ${(err as Error).message}`, { cause: err })
+  }
+  const db = new Kysely<Schema>({ dialect: new SharedSqlite({ database: sqlite }) })
+  try {
+    await migrate(db)
+  } catch (err) {
+    await db.destroy()
+    throw err
+  }
   return db
 }
 
-/**
- * Transactions take the write lock at once. A deferred one that read first fails with SQLITE_BUSY when another process
- * wrote in between, whatever the timeout.
- */
-class ImmediateSqlite extends SqliteDialect {
+/** A consistent copy of the database into `target`, which must not exist, while others read and write it. */
+export async function copyDatabase(db: Db, target: string): Promise<void> {
+  await db.executeQuery(CompiledQuery.raw('vacuum into ?', [target]))
+}
+
+/** SQLite as several processes share it: hubs on the same data, and the command line beside them. */
+class SharedSqlite extends SqliteDialect {
   override createDriver(): Driver {
     const driver = super.createDriver()
+    // A deferred transaction that read first fails with SQLITE_BUSY when another process wrote in between, whatever the
+    // timeout. So the write lock is taken at once.
     driver.beginTransaction = async (connection) => {
       await connection.executeQuery(CompiledQuery.raw('begin immediate'))
     }
+    const acquire = driver.acquireConnection.bind(driver)
+    driver.acquireConnection = async () => patient(await acquire())
     return driver
+  }
+
+  override createAdapter(): DialectAdapter {
+    return new TransactionalDdl()
+  }
+}
+
+/** SQLite rolls schema changes back, too: a migration that is killed half-way leaves nothing, and two starts take turns. */
+class TransactionalDdl extends SqliteAdapter {
+  override get supportsTransactionalDdl(): boolean {
+    return true
+  }
+}
+
+/** Waits for other processes' transactions without holding up everything else in this one. */
+function patient(connection: DatabaseConnection): DatabaseConnection {
+  return {
+    streamQuery: (query, chunkSize) => connection.streamQuery(query, chunkSize),
+    async executeQuery(query) {
+      const deadline = Date.now() + PATIENCE_MS
+      for (let waitMs = 5; ; waitMs = Math.min(waitMs * 2, 100)) {
+        try {
+          return await connection.executeQuery(query)
+        } catch (err) {
+          const busy = (err as { code?: string }).code?.startsWith('SQLITE_BUSY')
+          if (!busy || Date.now() > deadline) throw err
+        }
+        await sleep(waitMs)
+      }
+    },
   }
 }
 
@@ -49,8 +110,8 @@ async function migrate(db: Db): Promise<void> {
     const failed = results?.find((it) => it.status === 'Error')?.migrationName
     throw new Error(
       failed
-        ? `database migration ${failed} failed`
-        : 'the database was written by a newer build, or its migrations do not match this build',
+        ? `database migration ${failed} failed: ${(error as Error).message}`
+        : `the database was written by a newer build, or its migrations do not match this build (${(error as Error).message})`,
       { cause: error },
     )
   }

@@ -7,6 +7,7 @@ import { HubError } from '../../domain/errors.js'
 import type { ObjectStore, PartUpload } from '../../domain/ports.js'
 import { ByteCheck, ByteCheckError } from '../../lib/byte-check.js'
 import { newId } from '../../lib/ids.js'
+import { hasEnded, PROCESS_INSTANCE } from '../../lib/process-instance.js'
 
 const CHUNK_BYTES = 1024 * 1024
 
@@ -22,7 +23,7 @@ export function diskStore(root: string): ObjectStore {
   }
   const temporary = async () => {
     await mkdir(join(root, 'incoming'), { recursive: true })
-    return join(root, 'incoming', newId())
+    return join(root, 'incoming', `${PROCESS_INSTANCE}-${newId()}`)
   }
 
   const put: ObjectStore['put'] = async (key, body, expect, signal) => {
@@ -71,6 +72,17 @@ export function diskStore(root: string): ObjectStore {
       await (await open(probe, 'wx')).close()
       await rm(probe)
     },
+    async sweep() {
+      const parts = await readdir(join(root, 'parts')).catch(() => [])
+      let count = 0
+      for (const directory of ['incoming', ...parts.map((it) => join('parts', it))])
+        for (const name of await readdir(join(root, directory)).catch(() => []))
+          if (hasEnded(name)) {
+            await rm(join(root, directory, name), { force: true })
+            count += 1
+          }
+      return count
+    },
     localPath: path,
     parts: diskParts(root, put),
   }
@@ -89,7 +101,7 @@ function diskParts(root: string, put: ObjectStore['put']): PartUpload {
       return id
     },
     async putPart(_key, uploadId, number, body, size, signal) {
-      const incoming = join(directory(uploadId), `${number}.${newId()}`)
+      const incoming = join(directory(uploadId), `${PROCESS_INSTANCE}-${number}.${newId()}`)
       const check = new ByteCheck({ size })
       try {
         await pipeline(body, check, createWriteStream(incoming, { flags: 'wx', flush: true }), {

@@ -2,6 +2,7 @@ import type { Migration } from 'kysely'
 import { hub } from './0001-hub.js'
 import { quotaReservation } from './0005-quota-reservation.js'
 import { creatingOwner } from './0007-creating-owner.js'
+import { xet } from './0008-xet.js'
 import { repoLanguage } from './0009-repo-language.js'
 
 /** In order, append-only: a shipped migration never changes. */
@@ -9,5 +10,6 @@ export const MIGRATIONS: Record<string, Migration> = {
   '0001-hub': hub,
   '0005-quota-reservation': quotaReservation,
   '0007-creating-owner': creatingOwner,
+  '0008-xet': xet,
   '0009-repo-language': repoLanguage,
 }

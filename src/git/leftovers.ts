@@ -1,0 +1,94 @@
+import { lstat, readdir, readFile, readlink, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+
+/*
+ * What a git that was killed leaves in a bare repository:
+ *   HEAD.lock config.lock packed-refs.lock packed-refs.new refs/**.lock    block every later change of that file
+ *   objects/tmp_objdir-incoming-*                                          quarantine of a push
+ *   objects/pack/tmp_* objects/pack/.tmp-* objects/??/tmp_obj_*            objects half written
+ *   objects/info/commit-graphs/*.lock objects/pack/multi-pack-index.lock   upkeep
+ *   fast_import_crash_<pid> gc.pid shallow.lock                            reports and markers
+ */
+const IN_REPOSITORY = /^(.+\.lock|packed-refs\.new|fast_import_crash_\d+|gc\.pid)$/
+const IN_OBJECTS = /^tmp_objdir-/
+const IN_PACK = /^(tmp_|\.tmp-|.+\.lock$)/
+const IN_FANOUT = /^tmp_obj_/
+const IN_INFO = /^(.+\.lock|tmp_.+|.+\.tmp)$/
+
+/** Younger files may belong to a git that was started while we looked. */
+const SETTLED_MS = 1_000
+
+/**
+ * Removes what dead processes left in a repository and answers the paths. Nothing is touched while any process of this
+ * machine works in the repository: `packhorse` or not, it may be the owner.
+ */
+export async function sweepRepository(directory: string): Promise<string[]> {
+  const found = await findLeftovers(directory)
+  if (found.length === 0 || (await isInUse(directory))) return []
+  const removed: string[] = []
+  for (const { path, mark } of found) {
+    // the same file as before the look at the processes: nobody else could make it anew while it existed
+    if ((await markOf(path))?.mark !== mark) continue
+    await rm(path, { recursive: true, force: true })
+    removed.push(path)
+  }
+  return removed
+}
+
+async function findLeftovers(directory: string): Promise<{ path: string; mark: string }[]> {
+  const objects = join(directory, 'objects')
+  const paths = [
+    ...(await matching(directory, IN_REPOSITORY)),
+    ...(await locksBelow(join(directory, 'refs'))),
+    ...(await matching(join(objects, 'pack'), IN_PACK)),
+    ...(await matching(join(objects, 'info'), IN_INFO)),
+    ...(await matching(join(objects, 'info/commit-graphs'), IN_INFO)),
+  ]
+  for (const name of await names(objects))
+    if (IN_OBJECTS.test(name)) paths.push(join(objects, name))
+    else if (/^[0-9a-f]{2}$/.test(name))
+      paths.push(...(await matching(join(objects, name), IN_FANOUT)))
+  const found: { path: string; mark: string }[] = []
+  for (const path of paths) {
+    const it = await markOf(path)
+    if (it && Date.now() - it.changedAt > SETTLED_MS) found.push({ path, mark: it.mark })
+  }
+  return found
+}
+
+async function matching(directory: string, pattern: RegExp): Promise<string[]> {
+  return (await names(directory)).filter((it) => pattern.test(it)).map((it) => join(directory, it))
+}
+
+async function locksBelow(directory: string): Promise<string[]> {
+  const locks: string[] = []
+  for (const entry of await readdir(directory, { withFileTypes: true }).catch(() => []))
+    if (entry.isDirectory()) locks.push(...(await locksBelow(join(directory, entry.name))))
+    else if (entry.name.endsWith('.lock')) locks.push(join(directory, entry.name))
+  return locks
+}
+
+async function names(directory: string): Promise<string[]> {
+  return readdir(directory).catch(() => [])
+}
+
+async function markOf(path: string): Promise<{ mark: string; changedAt: number } | undefined> {
+  const it = await lstat(path, { bigint: true }).catch(() => undefined)
+  return it && { mark: `${it.ino}:${it.ctimeNs}`, changedAt: Number(it.ctimeNs / 1_000_000n) }
+}
+
+/** Whether a git, or a hook of one, of any user of this machine is at work in the repository. */
+async function isInUse(directory: string): Promise<boolean> {
+  const pids = (await names('/proc')).filter((it) => /^\d+$/.test(it))
+  if (pids.length === 0) return true // no /proc: nothing is known
+  const name = directory.slice(directory.lastIndexOf('/') + 1)
+  for (const pid of pids) {
+    if (Number(pid) === process.pid) continue
+    const command = await readFile(`/proc/${pid}/cmdline`, 'latin1').catch(() => '')
+    if (!/(^|\/)git|hooks\//.test(command)) continue
+    const cwd = await readlink(`/proc/${pid}/cwd`).catch(() => '')
+    const environment = await readFile(`/proc/${pid}/environ`, 'latin1').catch(() => '')
+    if (cwd.includes(name) || command.includes(name) || environment.includes(name)) return true
+  }
+  return false
+}
