@@ -3,15 +3,17 @@ import type { Login } from '../domain/accounts/login.js'
 import { HubError } from '../domain/errors.js'
 import type { Caller } from '../domain/types.js'
 
+export const SESSION_COOKIE = 'session_id'
+
 /*
  * The one thing that is attached to a request. Wrong credentials are not answered here but where the caller is first
  * asked for, so that each dialect says it in its own words.
  */
 const CALLERS = new WeakMap<Request, Caller | HubError>()
 
-export function authenticate(login: Login): RequestHandler {
+export function authenticate(login: Login, baseUrl: (req: Request) => string): RequestHandler {
   return async (req: Request, _res: Response, next: NextFunction) => {
-    CALLERS.set(req, await identify(login, req))
+    CALLERS.set(req, await identify(login, req, baseUrl))
     next()
   }
 }
@@ -31,15 +33,33 @@ export function callerName(req: Request): string {
   return it.user?.name ?? it.via
 }
 
-async function identify(login: Login, req: Request): Promise<Caller | HubError> {
+/**
+ * Whether a browser sends this on behalf of another site's page: browsers say so in Sec-Fetch-Site (secure origins) or
+ * Origin (every POST, PUT, DELETE). Clients that are no browsers send neither.
+ */
+export function isCrossSite(req: Request, baseUrl: (req: Request) => string): boolean {
+  const fetchSite = req.get('sec-fetch-site')
+  if (fetchSite !== undefined) return fetchSite !== 'same-origin' && fetchSite !== 'none'
+  const origin = req.get('origin')
+  return origin !== undefined && origin.toLowerCase() !== new URL(baseUrl(req)).origin
+}
+
+async function identify(
+  login: Login,
+  req: Request,
+  baseUrl: (req: Request) => string,
+): Promise<Caller | HubError> {
   const address = req.ip ?? ''
   try {
     const admin = req.get('x-admin-token')
     if (admin !== undefined) return await login.byAdminToken(admin, address)
     const header = req.get('authorization')
     if (header !== undefined && header !== '') return await byHeader(login, header, address)
-    const session = cookie(req, 'session_id')
-    return (session && (await login.findByToken(session, address))) || login.anonymous(address)
+    const session = cookie(req, SESSION_COOKIE)
+    // a cookie comes along by itself, so it must not authorise what another site's page makes a browser send
+    if (!session || (!['GET', 'HEAD'].includes(req.method) && isCrossSite(req, baseUrl)))
+      return login.anonymous(address)
+    return (await login.findBySession(session, address)) ?? login.anonymous(address)
   } catch (err) {
     if (err instanceof HubError) return err
     throw err
@@ -77,7 +97,7 @@ async function byHeader(login: Login, header: string, address: string): Promise<
 function cookie(req: Request, name: string): string | undefined {
   for (const part of (req.get('cookie') ?? '').split(';')) {
     const [key, value] = part.trim().split('=')
-    if (key === name && value) return decodeURIComponent(value)
+    if (key === name && value && /^[\w-]+$/.test(value)) return value
   }
   return undefined
 }

@@ -4,23 +4,23 @@ import { newTokenSecret, sameSecret, sha256Hex } from '../../lib/ids.js'
 import { HubError } from '../errors.js'
 import type { AccountStore } from '../ports.js'
 import type { Caller, RepoId, Token, TokenRole, User } from '../types.js'
+import { LoginLimits } from './login-limits.js'
 import { hashPassword, verifyPassword } from './passwords.js'
-
-const WINDOW_SECONDS = 15 * 60
-const MAX_FAILURES_PER_ACCOUNT = 10
-const MAX_FAILURES_PER_ADDRESS = 50
 
 /** Turns credentials into a caller. Wrong ones throw `bad_credentials`, too many of them `rate_limited`. */
 export class Login {
   readonly #accounts: AccountStore
+  readonly #limits: LoginLimits
   readonly #adminToken: string | undefined
   // a password costs tens of milliseconds to check and git sends it with every request
   readonly #verified = new LRUCache<string, true>({ max: 10_000, ttl: 5 * 60_000 })
   readonly #verifiedKey = randomBytes(32)
+  readonly #running = new Map<string, Promise<boolean>>()
   #decoy: Promise<string> | undefined
 
   constructor(accounts: AccountStore, adminToken: string | undefined) {
     this.#accounts = accounts
+    this.#limits = new LoginLimits(accounts)
     this.#adminToken = adminToken
   }
 
@@ -39,16 +39,82 @@ export class Login {
 
   /** `X-Admin-Token`: the operator, without an account. */
   async byAdminToken(secret: string, address: string): Promise<Caller> {
-    await this.#checkLimit(`address:${address}`, MAX_FAILURES_PER_ADDRESS)
     if (!this.#adminToken || !sameSecret(secret, this.#adminToken)) {
-      await this.#accounts.addLoginFailure(`address:${address}`, WINDOW_SECONDS)
+      await this.#limits.countBadToken(address)
       throw new HubError('bad_credentials', 'Invalid admin token.')
     }
     return { ...this.anonymous(address), role: 'admin', isSiteAdmin: true, via: 'admin_token' }
   }
 
+  async byToken(secret: string, address: string): Promise<Caller> {
+    const caller = await this.#findByToken(secret, address)
+    if (caller) return caller
+    await this.#limits.countBadToken(address)
+    throw new HubError('bad_credentials', 'Invalid username or password.')
+  }
+
+  /** The session of a browser's cookie; undefined when it ended or is none. API tokens do not work as cookies. */
+  async findBySession(secret: string, address: string): Promise<Caller | undefined> {
+    const caller = await this.#findByToken(secret, address)
+    return caller?.via === 'session' ? caller : undefined
+  }
+
+  /** HTTP Basic: user + token, user or e-mail + password, token as user name. */
+  async byBasic(name: string, password: string, address: string): Promise<Caller> {
+    for (const secret of [password, name])
+      if (/^[\w-]{20,}$/.test(secret)) {
+        const caller = await this.#findByToken(secret, address)
+        if (caller) return caller
+      }
+    return this.byPassword(name, password, address)
+  }
+
+  async byPassword(name: string, password: string, address: string): Promise<Caller> {
+    const user = name.includes('@')
+      ? await this.#accounts.findUserByEmail(name)
+      : await this.#accounts.findUser(name)
+    const hash = user?.isActive ? await this.#accounts.findPasswordHash(user.id) : undefined
+    // nothing that was verified under an old password is found under the new one's hash
+    const seen = createHmac('sha256', this.#verifiedKey)
+      .update(`${user?.id ?? ''}\0${hash ?? ''}\0${password}`)
+      .digest('base64')
+    if (user && hash && this.#verified.has(seen))
+      return this.#callerOf(user, address, 'password', 'admin', undefined)
+    // the same words at the same time are one attempt: git asks in parallel
+    const attempt =
+      this.#running.get(`${address} ${name} ${seen}`) ??
+      this.#attempt(user ? String(user.id) : unknownAccount(name), hash, password, address)
+    this.#running.set(`${address} ${name} ${seen}`, attempt)
+    const right = await attempt.finally(() => this.#running.delete(`${address} ${name} ${seen}`))
+    if (!user || !hash || !right)
+      throw new HubError('bad_credentials', 'Invalid username or password.')
+    this.#verified.set(seen, true)
+    return this.#callerOf(user, address, 'password', 'admin', undefined)
+  }
+
+  async #attempt(
+    account: string,
+    hash: string | undefined,
+    password: string,
+    address: string,
+  ): Promise<boolean> {
+    const succeeded = await this.#limits.takePasswordAttempt(account, address)
+    // an unknown name costs the same time as a known one
+    this.#decoy ??= hashPassword(randomBytes(16).toString('hex'))
+    const right = await verifyPassword(password.slice(0, 1024), hash ?? (await this.#decoy))
+    if (!hash || !right) return false
+    await succeeded()
+    return true
+  }
+
+  /** The caller that a signed action (LFS href, Xet token) acts for. */
+  async byUserId(userId: number, role: TokenRole, address: string): Promise<Caller | undefined> {
+    const user = await this.#accounts.findUserById(userId)
+    return user?.isActive ? this.#callerOf(user, address, 'signed', role, undefined) : undefined
+  }
+
   /** Undefined when there is no such token; expired ones and those of inactive users count as none. */
-  async findByToken(secret: string, address: string): Promise<Caller | undefined> {
+  async #findByToken(secret: string, address: string): Promise<Caller | undefined> {
     const token = await this.#accounts.findTokenByHash(sha256Hex(secret))
     if (!token || (token.expiresAt !== null && token.expiresAt <= new Date().toISOString()))
       return undefined
@@ -58,55 +124,6 @@ export class Login {
     if (!token.lastUsedAt || Date.now() - Date.parse(token.lastUsedAt) > 3_600_000)
       await this.#accounts.touchToken(token.id)
     return this.#callerOf(user, address, token.kind, token.role, token)
-  }
-
-  async byToken(secret: string, address: string): Promise<Caller> {
-    const caller = await this.findByToken(secret, address)
-    if (!caller) throw new HubError('bad_credentials', 'Invalid username or password.')
-    return caller
-  }
-
-  /** HTTP Basic: user + token, user or e-mail + password, token as user name. */
-  async byBasic(name: string, password: string, address: string): Promise<Caller> {
-    for (const secret of [password, name])
-      if (/^[\w-]{20,}$/.test(secret)) {
-        const caller = await this.findByToken(secret, address)
-        if (caller) return caller
-      }
-    return this.byPassword(name, password, address)
-  }
-
-  async byPassword(name: string, password: string, address: string): Promise<Caller> {
-    const accountKey = `account:${name.toLowerCase()}`
-    const addressKey = `address:${address}`
-    const user = name.includes('@')
-      ? await this.#accounts.findUserByEmail(name)
-      : await this.#accounts.findUser(name)
-    const hash = user?.isActive ? await this.#accounts.findPasswordHash(user.id) : undefined
-    const seen = createHmac('sha256', this.#verifiedKey)
-      .update(`${hash ?? ''}\0${password}`)
-      .digest('base64')
-    if (user && hash && this.#verified.has(seen))
-      return this.#callerOf(user, address, 'password', 'admin', undefined)
-    await this.#checkLimit(accountKey, MAX_FAILURES_PER_ACCOUNT)
-    await this.#checkLimit(addressKey, MAX_FAILURES_PER_ADDRESS)
-    // an unknown name costs the same time as a known one
-    this.#decoy ??= hashPassword(randomBytes(16).toString('hex'))
-    const right = await verifyPassword(password.slice(0, 1024), hash ?? (await this.#decoy))
-    if (!user || !hash || !right) {
-      await this.#accounts.addLoginFailure(accountKey, WINDOW_SECONDS)
-      await this.#accounts.addLoginFailure(addressKey, WINDOW_SECONDS)
-      throw new HubError('bad_credentials', 'Invalid username or password.')
-    }
-    await this.#accounts.clearLoginFailures(accountKey)
-    this.#verified.set(seen, true)
-    return this.#callerOf(user, address, 'password', 'admin', undefined)
-  }
-
-  /** The caller that a signed action (LFS href, Xet token) acts for. */
-  async byUserId(userId: number, role: TokenRole, address: string): Promise<Caller | undefined> {
-    const user = await this.#accounts.findUserById(userId)
-    return user?.isActive ? this.#callerOf(user, address, 'signed', role, undefined) : undefined
   }
 
   async #callerOf(
@@ -127,13 +144,11 @@ export class Login {
       address,
     }
   }
+}
 
-  async #checkLimit(key: string, max: number): Promise<void> {
-    if ((await this.#accounts.countLoginFailures(key, WINDOW_SECONDS)) >= max)
-      throw new HubError('rate_limited', 'Too many failed logins. Try again later.', {
-        retryAfterSeconds: WINDOW_SECONDS,
-      })
-  }
+/** Names that nobody has are counted, too: otherwise the limit would tell who exists. */
+function unknownAccount(name: string): string {
+  return `unknown:${sha256Hex(name.toLowerCase()).slice(0, 32)}`
 }
 
 /** Makes a token and answers its secret, which is stored nowhere. */

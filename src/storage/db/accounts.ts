@@ -351,20 +351,11 @@ export function accountStore(db: Db): AccountStore {
       return numDeletedRows > 0n
     },
 
-    async countLoginFailures(key, windowSeconds) {
-      const row = await db
-        .selectFrom('login_attempt')
-        .select('failures')
-        .where('key', '=', key)
-        .where('window_started_at', '>', isoNow(-windowSeconds * 1000))
-        .executeTakeFirst()
-      return row?.failures ?? 0
-    },
-    async addLoginFailure(key, windowSeconds) {
-      const windowStart = isoNow(-windowSeconds * 1000)
-      await db.transaction().execute(async (tx) => {
+    takeLoginAttempt: (key, windowSeconds) =>
+      db.transaction().execute(async (tx) => {
+        const windowStart = isoNow(-windowSeconds * 1000)
         await tx.deleteFrom('login_attempt').where('window_started_at', '<=', windowStart).execute()
-        await tx
+        const row = await tx
           .insertInto('login_attempt')
           .values({ key, failures: 1, window_started_at: now() })
           .onConflict((oc) =>
@@ -372,10 +363,21 @@ export function accountStore(db: Db): AccountStore {
               .column('key')
               .doUpdateSet((eb) => ({ failures: eb('login_attempt.failures', '+', 1) })),
           )
-          .execute()
-      })
+          .returning(['failures', 'window_started_at'])
+          .executeTakeFirstOrThrow()
+        const endsMs = Date.parse(row.window_started_at) + windowSeconds * 1000
+        const left = Math.ceil((endsMs - Date.now()) / 1000)
+        return { count: row.failures, retryAfterSeconds: Math.max(1, left) }
+      }),
+    async returnLoginAttempt(key) {
+      await db
+        .updateTable('login_attempt')
+        .set((eb) => ({ failures: eb('failures', '-', 1) }))
+        .where('key', '=', key)
+        .where('failures', '>', 0)
+        .execute()
     },
-    async clearLoginFailures(key) {
+    async clearLoginAttempts(key) {
       await db.deleteFrom('login_attempt').where('key', '=', key).execute()
     },
   }
