@@ -12,6 +12,7 @@ import type {
   RepoStore,
   SettingStore,
 } from '../../domain/ports.js'
+import type { XetStore } from '../../domain/xet/ports.js'
 import { accountStore } from './accounts.js'
 import { eventStore } from './events.js'
 import { holdStore } from './holds.js'
@@ -23,6 +24,7 @@ import { quotaStore } from './quotas.js'
 import { fileStore, refStore } from './refs.js'
 import { repoStore } from './repos.js'
 import { settingStore } from './settings.js'
+import { xetStore } from './xet.js'
 
 export interface Stores {
   readonly accounts: AccountStore
@@ -30,6 +32,7 @@ export interface Stores {
   readonly refs: RefStore
   readonly files: FileStore
   readonly lfs: LfsStore
+  readonly xet: XetStore
   readonly languages: LanguageStore
   readonly quotas: QuotaStore
   readonly events: EventStore
@@ -48,6 +51,7 @@ export async function openStores(file: string): Promise<Stores> {
     refs: refStore(db),
     files: fileStore(db),
     lfs: lfsStore(db),
+    xet: xetStore(db),
     languages: languageStore(db),
     quotas: quotaStore(db),
     events: eventStore(db),

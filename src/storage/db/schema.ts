@@ -136,6 +136,21 @@ export interface Schema {
     owner_name: string
     locked_at: string
   }
+  xet_xorb: {
+    hash: string
+    nonce: string
+    bytes: number
+    raw_bytes: number
+    chunks: number
+    state: 'stored' | 'deleting'
+    created_at: string
+    touched_at: string
+  }
+  xet_file: { hash: string; sha256: string; size: number; terms: number; created_at: string }
+  xet_term_page: { file_hash: string; first_byte: number; terms: Buffer }
+  xet_file_xorb: { file_hash: string; xorb_hash: string; raw_bytes: number }
+  xet_chunk: { chunk_hash: string; xorb_hash: string }
+  xet_upload: { repo_id: string; xorb_hash: string; is_used: number; created_at: string }
   like: { repo_id: string; user_id: number; created_at: string }
   download_session: { repo_id: string; visitor: string; bucket: number }
   download_day: {
