@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream'
 import type {
+  Discussion,
   GateMode,
   GitOid,
   HubEvent,
@@ -159,7 +160,14 @@ export interface RepoListQuery {
   /** Position after which the page starts: sort value and seq of the last item of the page before. */
   readonly after?: { readonly value: string | number; readonly seq: number }
   /** Undefined = everything (site administration). */
-  readonly visibleTo?: { readonly userId: number | null; readonly namespaceIds: readonly number[] }
+  readonly visibleTo?:
+    | {
+        readonly userId: number | null
+        readonly namespaceIds: readonly number[]
+        /** Of what is not public, these only: a credential for some repositories. */
+        readonly within?: readonly RepoId[]
+      }
+    | undefined
   readonly repoIds?: readonly RepoId[]
 }
 
@@ -284,7 +292,10 @@ export interface FileStore {
 export interface LfsObject {
   readonly oid: LfsOid
   readonly size: number
+  /** `raw` bytes under their oid, or chunks of `xet` xorbs: `LfsObjects.open` reads both. */
   readonly storage: string
+  /** Hash of the Xet file by which Xet clients may fetch it; null for raw objects. Absent where nobody asked for it. */
+  readonly xetHash?: string | null
 }
 
 export interface LfsLock {
@@ -403,6 +414,32 @@ export interface LanguageStore {
 /** `.gitignore` texts by the name GitHub's collection gives them (`Python`, `Go`, `Node`). */
 export interface IgnoreTemplates {
   find(name: string): Promise<string | undefined>
+}
+
+export interface DiscussionFilter {
+  readonly isPullRequest?: boolean | undefined
+  readonly statuses?: readonly Discussion['status'][] | undefined
+  readonly author?: string | undefined
+}
+
+export interface DiscussionStore {
+  /** Takes the repository's next number. */
+  create(
+    order: Pick<Discussion, 'repoId' | 'title' | 'description' | 'isPullRequest' | 'status'> & {
+      authorId: number
+      baseRef: string | null
+    },
+  ): Promise<Discussion>
+  find(repoId: RepoId, num: number): Promise<Discussion | undefined>
+  remove(repoId: RepoId, num: number): Promise<void>
+  /** Newest first. */
+  list(
+    repoId: RepoId,
+    filter: DiscussionFilter,
+    limit: number,
+    offset: number,
+  ): Promise<Discussion[]>
+  count(repoId: RepoId, filter: DiscussionFilter): Promise<number>
 }
 
 export interface EventStore {

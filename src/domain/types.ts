@@ -142,6 +142,23 @@ export interface LfsPointer {
   readonly size: number
 }
 
+export interface Discussion {
+  readonly repoId: RepoId
+  /** From 1, shared by discussions and pull requests of a repository. */
+  readonly num: number
+  readonly title: string
+  readonly description: string
+  /** null = the account is gone. */
+  readonly authorId: number | null
+  readonly authorName: string | null
+  readonly isPullRequest: boolean
+  readonly status: 'draft' | 'open' | 'closed' | 'merged'
+  /** Pull requests: the branch to merge into, and `refs/pr/<num>`. */
+  readonly baseRef: string | null
+  readonly headRef: string | null
+  readonly createdAt: string
+}
+
 export interface HubEvent {
   readonly type: string
   readonly repo: Pick<Repo, 'id' | 'kind' | 'namespace' | 'name'> | undefined

@@ -151,11 +151,12 @@ export class NdjsonScanner {
   #takeEscape(chunk: Buffer, at: number): { next: number; bytes: Buffer } {
     const none = Buffer.alloc(0)
     this.#escape += String.fromCharCode(chunk[at] as number)
-    const escape = this.#escape as string
-    if (escape[0] === 'u' && escape.length < 5) return { next: at + 1, bytes: none }
+    const sequence = this.#escape as string
+    if (sequence[0] === 'u' && sequence.length < 5) return { next: at + 1, bytes: none }
     this.#escape = undefined
-    let text = SIMPLE_ESCAPES[escape]
-    if (/^u[0-9a-fA-F]{4}$/.test(escape)) text = String.fromCharCode(Number(`0x${escape.slice(1)}`))
+    let text = SIMPLE_ESCAPES[sequence]
+    if (/^u[0-9a-fA-F]{4}$/.test(sequence))
+      text = String.fromCharCode(Number(`0x${sequence.slice(1)}`))
     if (text === undefined) throw this.#bad('has a wrong escape sequence')
     if (/[\ud800-\udbff]/.test(text) && !this.#highSurrogate) {
       this.#highSurrogate = text

@@ -25,6 +25,11 @@ export type UploadStep =
 const MAX_PARTS = 10_000
 const MIN_S3_PART = 5 * 1024 * 1024
 
+/** Reads objects that are stored as chunks (domain/xet). */
+export interface ChunkedContent {
+  openObject(oid: LfsOid, range?: ByteRange): Promise<Readable>
+}
+
 /** Key under which a raw LFS object's bytes live. Throws `unprocessable` for anything that is no SHA-256. */
 export function lfsKey(oid: LfsOid): string {
   if (!isLfsOid(oid))
@@ -47,6 +52,7 @@ export class LfsObjects {
   readonly #access: Access
   readonly #quotas: Quotas
   readonly #policy: PushPolicy
+  readonly #chunked: ChunkedContent
   readonly limits: LfsLimits
 
   constructor(parts: {
@@ -56,6 +62,7 @@ export class LfsObjects {
     access: Access
     quotas: Quotas
     policy: PushPolicy
+    chunked: ChunkedContent
     limits: LfsLimits
   }) {
     this.#lfs = parts.lfs
@@ -64,6 +71,7 @@ export class LfsObjects {
     this.#access = parts.access
     this.#quotas = parts.quotas
     this.#policy = parts.policy
+    this.#chunked = parts.chunked
     this.limits = parts.limits
   }
 
@@ -236,7 +244,30 @@ export class LfsObjects {
       { size: object.size, sha256: object.oid },
       signal,
     )
+    await this.#keepRaw(repo, object)
+  }
+
+  async #keepRaw(repo: Repo, object: LfsPointer): Promise<void> {
     await this.#lfs.store(repo.id, object, 'raw')
+    const kept = await this.#lfs.findObject(object.oid)
+    // stored as chunks before: who could not know that has proved possession now, the raw bytes are not needed
+    if (kept && kept.storage !== 'raw') await this.#store.delete(lfsKey(object.oid))
+  }
+
+  /**
+   * Makes an object that is ready to be read in chunks one of this repository's. `rebuild` runs under the lease and
+   * must see to it that the chunks are there; answers whether raw bytes of it are left over.
+   */
+  async adoptChunked(
+    repo: Repo,
+    object: LfsPointer,
+    rebuild: () => Promise<void>,
+  ): Promise<{ rawLeft: boolean }> {
+    await this.#lease(repo.id, [object])
+    const before = await this.#lfs.findObject(object.oid)
+    await rebuild()
+    await this.#lfs.store(repo.id, object, 'xet')
+    return { rawLeft: before?.storage === 'raw' }
   }
 
   async receivePart(
@@ -282,7 +313,7 @@ export class LfsObjects {
       { size: object.size, sha256: object.oid },
       signal,
     )
-    await this.#lfs.store(repo.id, object, 'raw')
+    await this.#keepRaw(repo, object)
     await this.#lfs.deleteUpload(upload.id)
   }
 
@@ -307,6 +338,30 @@ export class LfsObjects {
     throw new HubError('object_not_found', 'The object has not been uploaded.')
   }
 
+  /**
+   * For a commit that names objects: the sizes of those that this repository may serve, kept from the collector until the
+   * lease is released. Objects whose bytes are in place but unverified are verified on the way; the others are left out.
+   */
+  async claim(
+    repo: Repo,
+    named: readonly { oid: LfsOid; size: number | undefined }[],
+  ): Promise<Map<LfsOid, number>> {
+    const oids = [...new Set(named.map((it) => it.oid))]
+    const before = await this.#lfs.findLinked(repo.id, oids)
+    for (const { oid, size } of named)
+      if (!before.has(oid) && size !== undefined && isLfsOid(oid))
+        await this.verify(repo, { oid, size }).catch(ignoreAbsent)
+    const linked = before.size === oids.length ? before : await this.#lfs.findLinked(repo.id, oids)
+    await this.#lease(repo.id, [...linked.values()])
+    // asked again under the lease: the collector may have been between the two
+    const kept = await this.#lfs.findLinked(repo.id, [...linked.keys()])
+    return new Map([...kept.values()].map((it) => [it.oid, it.size]))
+  }
+
+  async release(repo: Repo, oids: readonly LfsOid[]): Promise<void> {
+    if (oids.length) await this.#lfs.release(repo.id, oids)
+  }
+
   /** Throws `object_not_found` unless this repository is linked to the object. */
   async read(repo: Repo, oid: LfsOid): Promise<LfsObject> {
     const object = isLfsOid(oid) ? (await this.#lfs.findLinked(repo.id, [oid])).get(oid) : undefined
@@ -315,6 +370,13 @@ export class LfsObjects {
   }
 
   open(object: LfsObject, range?: ByteRange): Promise<Readable> {
-    return this.#store.open(lfsKey(object.oid), range)
+    return object.storage === 'xet'
+      ? this.#chunked.openObject(object.oid, range)
+      : this.#store.open(lfsKey(object.oid), range)
   }
+}
+
+function ignoreAbsent(err: unknown): void {
+  if (!(err instanceof HubError && ['object_not_found', 'unprocessable'].includes(err.code)))
+    throw err
 }

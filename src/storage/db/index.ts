@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import type {
   AccountStore,
+  DiscussionStore,
   EventStore,
   FileStore,
   HoldStore,
@@ -14,6 +15,7 @@ import type {
 } from '../../domain/ports.js'
 import type { XetStore } from '../../domain/xet/ports.js'
 import { accountStore } from './accounts.js'
+import { discussionStore } from './discussions.js'
 import { eventStore } from './events.js'
 import { holdStore } from './holds.js'
 import { jobStore } from './jobs.js'
@@ -35,6 +37,7 @@ export interface Stores {
   readonly xet: XetStore
   readonly languages: LanguageStore
   readonly quotas: QuotaStore
+  readonly discussions: DiscussionStore
   readonly events: EventStore
   readonly holds: HoldStore
   readonly jobs: JobStore
@@ -54,6 +57,7 @@ export async function openStores(file: string): Promise<Stores> {
     xet: xetStore(db),
     languages: languageStore(db),
     quotas: quotaStore(db),
+    discussions: discussionStore(db),
     events: eventStore(db),
     holds: holdStore(db),
     jobs: jobStore(db),

@@ -160,6 +160,18 @@ export interface Schema {
     authenticated: number
     files: number
   }
+  discussion: {
+    repo_id: string
+    num: number
+    title: string
+    description: string
+    author_id: number | null
+    is_pull_request: number
+    status: 'draft' | 'open' | 'closed' | 'merged'
+    base_ref: string | null
+    head_ref: string | null
+    created_at: string
+  }
   event: {
     id: Generated<number>
     at: string

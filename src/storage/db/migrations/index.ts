@@ -1,6 +1,7 @@
 import type { Migration } from 'kysely'
 import { hub } from './0001-hub.js'
 import { quotaReservation } from './0005-quota-reservation.js'
+import { discussion } from './0006-discussion.js'
 import { creatingOwner } from './0007-creating-owner.js'
 import { xet } from './0008-xet.js'
 import { repoLanguage } from './0009-repo-language.js'
@@ -9,6 +10,7 @@ import { repoLanguage } from './0009-repo-language.js'
 export const MIGRATIONS: Record<string, Migration> = {
   '0001-hub': hub,
   '0005-quota-reservation': quotaReservation,
+  '0006-discussion': discussion,
   '0007-creating-owner': creatingOwner,
   '0008-xet': xet,
   '0009-repo-language': repoLanguage,

@@ -1,0 +1,123 @@
+import { requireUser } from '../access/access.js'
+import type { Committer } from '../commits/committer.js'
+import { HubError } from '../errors.js'
+import type { Actor } from '../events/events.js'
+import type { DiscussionStore, GitEngine } from '../ports.js'
+import { refOfRevision } from '../refs/revisions.js'
+import type { Discussion, GitOid, Repo, Right } from '../types.js'
+
+const PR_REF = /^refs\/pr\/([1-9]\d{0,8})$/
+
+/** Number of the pull request whose ref this is. */
+export function pullRequestNumber(ref: string): number | undefined {
+  const digits = PR_REF.exec(ref)?.[1]
+  return digits === undefined ? undefined : Number(digits)
+}
+
+export interface PullRequestOrder {
+  readonly title: string
+  readonly description: string
+  readonly status: 'draft' | 'open'
+  /** Branch as the caller named it; undefined = the default branch. */
+  readonly base?: string | undefined
+}
+
+/** The records behind refs/pr/N: who opened them, onto which branch, and who may push to them. */
+export class PullRequests {
+  readonly #discussions: DiscussionStore
+  readonly #git: GitEngine
+  readonly #committer: Committer
+
+  constructor(parts: { discussions: DiscussionStore; git: GitEngine; committer: Committer }) {
+    this.#discussions = parts.discussions
+    this.#git = parts.git
+    this.#committer = parts.committer
+  }
+
+  /**
+   * A record and what `fill` puts on its ref, given the tip of the base (null in an empty repository). When that fails
+   * the record goes again. Throws `revision_not_found` when the base is no branch.
+   */
+  async open(
+    repo: Repo,
+    order: PullRequestOrder,
+    actor: Actor,
+    fill: (pull: Discussion, base: GitOid | null) => Promise<void>,
+  ): Promise<Discussion> {
+    const author = requireUser(actor.caller)
+    const { ref, oid } = await this.#base(repo, order.base)
+    const pull = await this.#discussions.create({
+      repoId: repo.id,
+      title: order.title,
+      description: order.description,
+      isPullRequest: true,
+      status: order.status,
+      authorId: author.id,
+      baseRef: ref,
+    })
+    try {
+      await fill(pull, oid)
+    } catch (err) {
+      await this.#discussions.remove(repo.id, pull.num)
+      throw err
+    }
+    return pull
+  }
+
+  /** A pull request without a commit of its own yet: its ref stands where the base does. */
+  async openEmpty(repo: Repo, order: PullRequestOrder, actor: Actor): Promise<Discussion> {
+    return this.open(repo, order, actor, async (pull, base) => {
+      const name = pull.headRef
+      if (!name) throw new HubError('internal', 'a pull request without a ref')
+      if (!base)
+        throw new HubError('conflict', 'The repository has no commit yet: there is no base.')
+      await this.#committer.changeRefs(repo, [name], actor, async () => [
+        { name, oldOid: null, newOid: base },
+      ])
+    })
+  }
+
+  /**
+   * The open pull request behind a ref, for a caller who wants to push to it: its author, or who may write to the
+   * repository. Throws `revision_not_found`, `conflict` (closed), `forbidden`.
+   */
+  async requirePush(
+    repo: Repo,
+    right: Right,
+    userId: number | undefined,
+    ref: string,
+  ): Promise<Discussion> {
+    const num = pullRequestNumber(ref)
+    const pull = num === undefined ? undefined : await this.#discussions.find(repo.id, num)
+    if (!pull?.isPullRequest) throw new HubError('revision_not_found', `Invalid rev id: ${ref}`)
+    if (pull.status === 'closed' || pull.status === 'merged')
+      throw new HubError('conflict', `Pull request ${num} is ${pull.status}.`)
+    if (right === 'read' && (userId === undefined || pull.authorId !== userId))
+      throw new HubError(
+        'forbidden',
+        `Only the author of pull request ${num} and those who may write to the repository can push to it.`,
+      )
+    return pull
+  }
+
+  /** Tip of the branch that a pull request is to be merged into. */
+  async baseTip(repo: Repo, pull: Discussion): Promise<GitOid | null> {
+    const { refs } = await this.#git.snapshot(repo.id)
+    return refs.find((it) => it.name === pull.baseRef)?.oid ?? null
+  }
+
+  async #base(
+    repo: Repo,
+    revision: string | undefined,
+  ): Promise<{ ref: string; oid: GitOid | null }> {
+    const snapshot = await this.#git.snapshot(repo.id)
+    const head = `refs/heads/${snapshot.defaultBranch}`
+    if (revision === undefined || revision === 'HEAD' || revision === snapshot.defaultBranch)
+      return { ref: head, oid: snapshot.headOid }
+    const ref = refOfRevision(snapshot, revision)
+    const oid = snapshot.refs.find((it) => it.name === ref)?.oid
+    if (!ref?.startsWith('refs/heads/') || !oid)
+      throw new HubError('revision_not_found', `Invalid rev id: ${revision.slice(0, 200)}`)
+    return { ref, oid }
+  }
+}
