@@ -1,69 +1,87 @@
 #!/usr/bin/env node
-import { mkdir, rm, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import { Command } from 'commander'
-import { pino } from 'pino'
+import { mkdir } from 'node:fs/promises'
+import { Command, Option } from 'commander'
+import { type Logger, pino } from 'pino'
 import { addCommands } from './commands.js'
-import { readConfig } from './config/config.js'
+import { type ConfigSource, readConfig, SETTINGS } from './config/config.js'
 import { startHub } from './hub.js'
 import { welcome } from './welcome.js'
 
-/** Flags of `serve` and the settings that they override. */
-const SERVE_FLAGS = {
-  host: 'HOST',
-  port: 'PORT',
-  data: 'DATA',
-  url: 'URL',
-  adminToken: 'ADMIN_TOKEN',
-  db: 'DB',
-  logLevel: 'LOG_LEVEL',
-  registration: 'REGISTRATION',
-} as const
+// whoever reads our output may go away before us
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined)
 
-const program = new Command('packhorse').description(
-  'Self-hosted Git + LFS hub for models, datasets, spaces and code',
-)
+const program = new Command('packhorse')
+  .description('Self-hosted Git + LFS hub for models, datasets, spaces and code')
+  .showHelpAfterError('(add --help for what is possible)')
 
-program
-  .command('serve', { isDefault: true })
-  .description('run the hub; every setting is also an environment variable PACKHORSE_…')
-  .option('--host <host>', 'address to listen on')
-  .option('--port <port>', 'port to listen on, 0 = any free one')
-  .option('--data <dir>', 'data directory')
-  .option('--url <url>', 'public base URL put into answers')
-  .option('--admin-token <token>', 'secret for the X-Admin-Token header')
-  .option('--db <file>', 'database file')
-  .option('--log-level <level>', 'fatal, error, warn, info, debug or silent')
-  .option('--registration <mode>', 'open, closed or invite')
+const serveCommand = program
+  .command('serve')
+  .description('run the hub; every flag is also an environment variable, flags win')
   .action(serve)
+for (const { flag, variable, description, isSwitch } of SETTINGS)
+  serveCommand.addOption(
+    new Option(`${flag} ${isSwitch ? '[yes|no]' : '<value>'}`, `${description} (${variable})`),
+  )
 
 addCommands(program)
 
-async function serve(options: Record<string, string>): Promise<void> {
-  const flags = Object.fromEntries(
-    Object.entries(SERVE_FLAGS).map(([flag, key]) => [key, options[flag]]),
-  )
-  const config = readConfig(process.env, flags)
-  const log = pino(
-    { level: config.logLevel, redact: ['req.headers.authorization', 'req.headers.cookie'] },
-    pino.destination(2),
-  )
+async function serve(_options: unknown, command: Command): Promise<void> {
+  const config = readConfig(process.env, flagsOf(command))
+  const log = openLog(config.logLevel)
   await mkdir(config.dataDir, { recursive: true })
+  if (config.unknown.length > 0) log.warn({ names: config.unknown }, 'unknown settings')
+  const stopped = stopReason(log)
   const hub = await startHub(config, log)
-  const pidFile = join(config.dataDir, 'run', 'hub.pid')
-  await writeFile(pidFile, String(process.pid))
-  const stopped = new Promise<string>((resolve) => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve(signal))
-  })
   await welcome(hub)
-  process.stdout.write(`listening on ${config.publicUrl ?? hub.url}\n`)
+  process.stdout.write(`listening on ${hub.url}\n`)
   log.info({ url: hub.url, data: config.dataDir, pid: process.pid }, 'listening')
-  log.info({ signal: await stopped }, 'stopping')
-  await rm(pidFile, { force: true })
+  const { reason, exitCode } = await stopped
+  log.info({ reason }, 'stopping')
   await hub.close()
+  log.info('stopped')
+  // a job that was cut off may still hold a child process
+  process.exit(exitCode)
+}
+
+function flagsOf(command: Command): ConfigSource {
+  const flags: Record<string, string> = {}
+  for (const option of command.options) {
+    const value: unknown = command.getOptionValue(option.attributeName())
+    const key = option.name().toUpperCase().replaceAll('-', '_')
+    if (value !== undefined) flags[key] = value === true ? 'yes' : String(value)
+  }
+  return flags
+}
+
+function openLog(level: string): Logger {
+  const destination = pino.destination(2)
+  destination.on('error', () => undefined)
+  return pino({ level }, destination)
+}
+
+/**
+ * Resolves at the first reason to stop. A rejection nobody handled belongs to one request and is only logged; after an
+ * exception outside every handler nothing is known about the state: running requests end, then the process does, and
+ * whoever supervises it starts it again. A second signal ends it at once.
+ */
+function stopReason(log: Logger): Promise<{ reason: string; exitCode: number }> {
+  process.on('unhandledRejection', (err) => log.error({ err }, 'unhandled rejection'))
+  return new Promise((resolve) => {
+    let signals = 0
+    for (const signal of ['SIGTERM', 'SIGINT'] as const)
+      process.on(signal, () => {
+        signals += 1
+        if (signals > 1) process.exit(signal === 'SIGINT' ? 130 : 143)
+        resolve({ reason: signal, exitCode: 0 })
+      })
+    process.on('uncaughtException', (err) => {
+      log.fatal({ err }, 'uncaught exception')
+      resolve({ reason: 'uncaught exception', exitCode: 1 })
+    })
+  })
 }
 
 program.parseAsync().catch((err: Error) => {
   process.stderr.write(`packhorse: ${err.message}\n`)
-  process.exitCode = 1
+  process.exit(1)
 })
