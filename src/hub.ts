@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Express } from 'express'
@@ -11,9 +12,15 @@ import { lfs } from './dialects/lfs/index.js'
 import { outpost } from './dialects/outpost/index.js'
 import { Access } from './domain/access/access.js'
 import { ActionSigner } from './domain/access/signed-actions.js'
+import { Invitations } from './domain/accounts/invitations.js'
 import { Login } from './domain/accounts/login.js'
+import { Organizations } from './domain/accounts/organizations.js'
 import { Registry } from './domain/accounts/registry.js'
+import { Tokens } from './domain/accounts/tokens.js'
 import { Committer } from './domain/commits/committer.js'
+import { FileCommits } from './domain/commits/file-commits.js'
+import { CommitTargets } from './domain/commits/targets.js'
+import { PullRequests } from './domain/discussions/pull-requests.js'
 import { JobRunner } from './domain/jobs/runner.js'
 import { LfsCollector } from './domain/lfs/collector.js'
 import { LfsLocks } from './domain/lfs/locks.js'
@@ -31,6 +38,8 @@ import { LanguageCounter } from './domain/repos/language-counter.js'
 import { Recovery } from './domain/repos/recovery.js'
 import { RepoRegistry } from './domain/repos/registry.js'
 import { Squash } from './domain/repos/squash.js'
+import { XetContent } from './domain/xet/content.js'
+import { Xorbs } from './domain/xet/xorbs.js'
 import { type Git, openGit } from './git/engine.js'
 import { baseUrlOf } from './http/base-url.js'
 import { authenticate } from './http/caller.js'
@@ -38,6 +47,7 @@ import { health } from './http/health.js'
 import { closeServer, listen, newApp } from './http/server.js'
 import { Closer } from './lib/closer.js'
 import { hasEnded, PROCESS_INSTANCE } from './lib/process-instance.js'
+import { XetWorkers } from './protocol/xet/xet-workers.js'
 import { openStores, type Stores } from './storage/db/index.js'
 import { ignoreTemplates } from './storage/ignore-templates.js'
 import { openObjects } from './storage/objects/index.js'
@@ -72,7 +82,15 @@ export async function openDomain(config: Config, log: Logger, closer: Closer) {
   const holds = new Holds({ holds: stores.holds, git, owner })
   const registry = new RepoRegistry({ ...stores, git, access, committer, quotas, policy, owner })
   const squash = new Squash({ ...stores, git, holds, recorder })
-  const objects = new LfsObjects({ ...stores, store, access, quotas, policy, limits: config.lfs })
+  const workers = closer.add(new XetWorkers(availableParallelism()), (it) => it.close())
+  const xorbs = new Xorbs({ ...stores, store, workers })
+  const chunked = new XetContent({ ...stores, xorbs, workers })
+  const limits = config.lfs
+  const objects = new LfsObjects({ ...stores, store, access, quotas, policy, chunked, limits })
+  const revisions = new Revisions(git)
+  const pulls = new PullRequests({ ...stores, git, committer })
+  const targets = new CommitTargets({ git, access, pulls })
+  const fileCommits = new FileCommits({ git, committer, objects, quotas, revisions })
   const collector = new LfsCollector({ ...stores, git, store })
   const secret = await stores.settings.findOrCreate(
     'signing_secret',
@@ -122,6 +140,7 @@ export async function openDomain(config: Config, log: Logger, closer: Closer) {
     (it) => it.close(),
   )
   access.onOpen((repo) => recovery.onOpen(repo))
+  const organizations = new Organizations(stores)
 
   return {
     config,
@@ -130,14 +149,20 @@ export async function openDomain(config: Config, log: Logger, closer: Closer) {
     store,
     owner,
     access,
-    accounts: new Registry(stores.accounts, config.quotas),
+    accounts: new Registry({ ...stores, quotas: config.quotas, registration: config.registration }),
+    tokens: new Tokens(stores),
+    organizations,
+    invitations: new Invitations({ ...stores, organizations }),
     login: new Login(stores.accounts, config.adminToken),
     signer: new ActionSigner(secret),
     quotas,
     policy,
     recorder,
     committer,
-    revisions: new Revisions(git),
+    revisions,
+    pulls,
+    targets,
+    fileCommits,
     pushes,
     holds,
     registry,
@@ -203,6 +228,13 @@ export function buildApp(domain: Domain, log: Logger): Express {
   app.use(lfs({ ...domain, repos: domain.stores.repos, baseUrl }))
   app.use(outpost({ ...domain, baseUrl }))
   app.use(kohaku({ ...domain, ...domain.stores, baseUrl }))
-  app.use(huggingFace({ ...domain, baseUrl }))
+  app.use(
+    huggingFace({
+      ...domain,
+      baseUrl,
+      maxCommitBytes: config.maxCommitBytes,
+      spoolDir: join(config.dataDir, 'tmp'),
+    }),
+  )
   return app
 }

@@ -40,8 +40,12 @@ export interface AccountStore {
   findOrg(name: string): Promise<Org | undefined>
   countUsers(): Promise<number>
   listUsers(afterId: number, limit: number): Promise<User[]>
-  /** Throws `conflict` when the name (compared without case, `-`, `_`) is taken by a user or organisation. */
+  /**
+   * Throws `conflict` when the name (compared without case, `-`, `_`) or the e-mail address is taken. With an invitation
+   * the account uses it and joins its organisation, or is not made (`invalid_input`).
+   */
   createUser(user: {
+    invitationHash?: string
     name: string
     email: string | null
     fullname: string | null
@@ -100,6 +104,11 @@ export interface AccountStore {
   listTokens(userId: number): Promise<Token[]>
   touchToken(id: string): Promise<void>
   deleteToken(userId: number, id: string): Promise<boolean>
+  /** All but one, where given. */
+  deleteSessions(userId: number, exceptTokenId?: string): Promise<void>
+  /** Every user's, newest first; secrets are not among it. */
+  scanTokens(kind: Token['kind'], limit: number, offset: number): Promise<Token[]>
+  deleteExpiredTokens(): Promise<void>
 
   createInvitation(invitation: {
     tokenHash: string
@@ -112,8 +121,8 @@ export interface AccountStore {
   }): Promise<void>
   findInvitation(tokenHash: string): Promise<Invitation | undefined>
   listInvitations(orgId: number | null): Promise<Invitation[]>
-  /** Counts one use; false when it is used up, expired or gone. */
-  useInvitation(tokenHash: string): Promise<boolean>
+  /** Joins the organisation and counts one use; false when it is used up, expired or gone. Members stay as they are. */
+  acceptInvitation(tokenHash: string, userId: number): Promise<boolean>
   deleteInvitation(tokenHash: string): Promise<boolean>
 
   /** Counts an attempt under this key; answers how many there were in its window, this one included, and when that ends. */
@@ -786,11 +795,7 @@ export interface ObjectStore {
    * Throws `object_not_found`, or `checksum_mismatch` unless what is held under `key` has this size and SHA-256: told by
    * the store's own checksum where it keeps one, else read. Nothing that a client said about it counts.
    */
-  verify(
-    key: string,
-    expect: { size: number; sha256: string },
-    signal: AbortSignal,
-  ): Promise<void>
+  verify(key: string, expect: { size: number; sha256: string }, signal: AbortSignal): Promise<void>
   delete(key: string): Promise<void>
   list(prefix: string): AsyncIterable<{ key: string; size: number; modifiedAt: Date }>
   /** Throws when the store cannot be used. */

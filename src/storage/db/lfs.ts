@@ -18,6 +18,11 @@ export function lfsStore(db: Db): LfsStore {
 
 type Rows<K extends keyof LfsStore> = Pick<LfsStore, K>
 
+/** Of the files that the same bytes were uploaded as, the one that came first is served. */
+const XET_HASH = sql<string | null>`case when lfs_object.storage = 'xet' then (
+  select xet_file.hash from xet_file where xet_file.sha256 = lfs_object.oid
+  order by xet_file.created_at, xet_file.hash limit 1) end`.as('xetHash')
+
 function objectRows(
   db: Db,
 ): Rows<
@@ -39,7 +44,7 @@ function objectRows(
           db
             .selectFrom('lfs_link')
             .innerJoin('lfs_object', 'lfs_object.oid', 'lfs_link.oid')
-            .select(['lfs_object.oid', 'lfs_object.size', 'lfs_object.storage'])
+            .select(['lfs_object.oid', 'lfs_object.size', 'lfs_object.storage', XET_HASH])
             .where('lfs_link.repo_id', '=', repoId)
             .where('lfs_link.oid', 'in', page)
             .where('lfs_object.state', '=', 'stored')
@@ -51,7 +56,7 @@ function objectRows(
     findObject: (oid) =>
       db
         .selectFrom('lfs_object')
-        .select(['oid', 'size', 'storage'])
+        .select(['oid', 'size', 'storage', XET_HASH])
         .where('oid', '=', oid)
         .where('state', '=', 'stored')
         .executeTakeFirst(),
@@ -60,7 +65,7 @@ function objectRows(
         pagesOf(oids, 2_000).map((page) =>
           db
             .selectFrom('lfs_object')
-            .select(['oid', 'size', 'storage'])
+            .select(['oid', 'size', 'storage', XET_HASH])
             .where('oid', 'in', page)
             .where('state', '=', 'stored')
             .execute(),
@@ -98,7 +103,12 @@ function objectRows(
             storage,
             created_at: now(),
           })
-          .onConflict((oc) => oc.column('oid').doNothing())
+          // what is there stays, but chunks replace raw bytes: they are worth more to everybody
+          .onConflict((oc) =>
+            oc.column('oid').doUpdateSet((eb) => ({
+              storage: sql<string>`case when ${eb.ref('excluded.storage')} = 'xet' then 'xet' else lfs_object.storage end`,
+            })),
+          )
           .execute()
         await addLinks(tx, repoId, [object])
       }),
@@ -282,13 +292,16 @@ function orphanRows(
         .executeTakeFirst()
       return numUpdatedRows > 0n
     },
-    async dropOrphan(oid) {
-      await db
-        .deleteFrom('lfs_object')
-        .where('oid', '=', oid)
-        .where('state', '=', 'deleting')
-        .execute()
-    },
+    dropOrphan: (oid) =>
+      db.transaction().execute(async (tx) => {
+        const { numDeletedRows } = await tx
+          .deleteFrom('lfs_object')
+          .where('oid', '=', oid)
+          .where('state', '=', 'deleting')
+          .executeTakeFirst()
+        // the xorbs that it stood on stay for their own grace period
+        if (numDeletedRows > 0n) await tx.deleteFrom('xet_file').where('sha256', '=', oid).execute()
+      }),
     listDeleting: () =>
       db
         .selectFrom('lfs_object')
