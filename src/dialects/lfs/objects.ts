@@ -51,8 +51,7 @@ async function complete(parts: LfsParts, req: Request, res: Response): Promise<v
   const body = check(CompleteBody, await readJson(req, 4 * 1024 * 1024))
   if (body.oid !== action.oid)
     throw new HubError('unprocessable', 'The oid is not the one of this upload.')
-  const list = body.parts.map((it) => ({ number: it.partNumber, etag: it.etag }))
-  await parts.objects.complete(action.uploadId ?? '', repo, action, list, abortSignalOf(res))
+  await parts.objects.complete(action.uploadId ?? '', repo, action, abortSignalOf(res))
   res.type(LFS_JSON).send('{}')
 }
 

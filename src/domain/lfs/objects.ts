@@ -23,7 +23,6 @@ export type UploadStep =
   | { readonly type: 'error'; readonly error: HubError }
 
 const MAX_PARTS = 10_000
-const MIN_S3_PART = 5 * 1024 * 1024
 
 /** Reads objects that are stored as chunks (domain/xet). */
 export interface ChunkedContent {
@@ -214,7 +213,7 @@ export class LfsObjects {
     const known = await this.#lfs.findUploadFor(repo.id, object.oid)
     const partSize = Math.max(
       this.limits.partBytes,
-      this.#store.kind === 's3' ? MIN_S3_PART : 1,
+      this.#store.parts.minPartBytes,
       Math.ceil(object.size / MAX_PARTS),
     )
     const upload =
@@ -298,7 +297,6 @@ export class LfsObjects {
     uploadId: string,
     repo: Repo,
     object: LfsPointer,
-    parts: readonly { number: number; etag: string }[],
     signal: AbortSignal,
   ): Promise<void> {
     if ((await this.#lfs.findLinked(repo.id, [object.oid])).has(object.oid)) return
@@ -309,8 +307,7 @@ export class LfsObjects {
     await this.#store.parts.complete(
       lfsKey(object.oid),
       upload.storeUploadId ?? '',
-      parts,
-      { size: object.size, sha256: object.oid },
+      { size: object.size, partSize: upload.partSize, sha256: object.oid },
       signal,
     )
     await this.#keepRaw(repo, object)

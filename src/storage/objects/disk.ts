@@ -5,9 +5,10 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { HubError } from '../../domain/errors.js'
 import type { ObjectStore, PartUpload } from '../../domain/ports.js'
-import { ByteCheck, ByteCheckError } from '../../lib/byte-check.js'
+import { ByteCheck } from '../../lib/byte-check.js'
 import { newId } from '../../lib/ids.js'
 import { hasEnded, PROCESS_INSTANCE } from '../../lib/process-instance.js'
+import { asChecksumError, readThrough, requireParts } from './checked.js'
 
 const CHUNK_BYTES = 1024 * 1024
 
@@ -63,6 +64,11 @@ export function diskStore(root: string): ObjectStore {
         ...(range ? { start: range.first, end: range.last } : {}),
       })
     },
+    async verify(key, expect, signal) {
+      const bytes = await stat(path(key)).then((it) => it.size, ignoreMissing)
+      if (bytes === undefined) throw new HubError('object_not_found', 'Object not found', { key })
+      await readThrough(createReadStream(path(key), { highWaterMark: CHUNK_BYTES }), expect, signal)
+    },
     async delete(key) {
       await rm(path(key), { force: true })
     },
@@ -95,6 +101,7 @@ function diskParts(root: string, put: ObjectStore['put']): PartUpload {
     return join(root, 'parts', uploadId)
   }
   return {
+    minPartBytes: 1,
     async begin() {
       const id = newId()
       await mkdir(directory(id), { recursive: true })
@@ -117,10 +124,24 @@ function diskParts(root: string, put: ObjectStore['put']): PartUpload {
         await rm(incoming, { force: true })
       }
     },
-    async complete(key, uploadId, parts, expect, signal) {
+    async complete(key, uploadId, expect, signal) {
       const from = directory(uploadId)
-      const numbers = [...parts].sort((a, b) => a.number - b.number).map((it) => it.number)
-      await put(key, joinFiles(numbers.map((it) => join(from, String(it)))), expect, signal)
+      const held = await partSizes(from)
+      if (!held) {
+        // only a checked put makes a file under a key: when it is there, an earlier call has done the work
+        const bytes = await stat(join(root, key)).then((it) => it.size, ignoreMissing)
+        if (bytes === expect.size) return
+        throw new HubError('object_not_found', 'The upload has ended or expired.')
+      }
+      requireParts(held, expect)
+      const numbers = [...held.keys()].sort((a, b) => a - b)
+      try {
+        await put(key, joinFiles(numbers.map((it) => join(from, String(it)))), expect, signal)
+      } catch (err) {
+        if (err instanceof HubError && err.code === 'checksum_mismatch')
+          await rm(from, { recursive: true, force: true })
+        throw err
+      }
       await rm(from, { recursive: true, force: true })
     },
     async abort(_key, uploadId) {
@@ -136,20 +157,26 @@ function joinFiles(paths: readonly string[]): Readable {
   return Readable.from(chunks(), { objectMode: false })
 }
 
-async function moveInto(incoming: string, target: string): Promise<void> {
-  await mkdir(dirname(target), { recursive: true })
-  await rename(incoming, target)
-  // the rename itself must survive a power cut before anybody is told that the object is there
-  const directory = await open(dirname(target), 'r')
-  await directory.sync().finally(() => directory.close())
+/** Number -> bytes of the parts that are whole; undefined when there is no such upload. */
+async function partSizes(directory: string): Promise<Map<number, number> | undefined> {
+  const names = await readdir(directory).catch(ignoreMissing)
+  if (!names) return undefined
+  const held = new Map<number, number>()
+  for (const name of names)
+    if (/^\d+$/.test(name)) held.set(Number(name), (await stat(join(directory, name))).size)
+  return held
 }
 
-export function asChecksumError(err: unknown): unknown {
-  if (!(err instanceof ByteCheckError)) return err
-  return new HubError(
-    err.reason === 'too_long' ? 'too_large' : 'checksum_mismatch',
-    `The uploaded bytes are not the announced ones: ${err.message}.`,
-  )
+/** The rename itself, and directories made for it, must survive a power cut before anybody is told that the object is there. */
+async function moveInto(incoming: string, target: string): Promise<void> {
+  const made = await mkdir(dirname(target), { recursive: true })
+  await rename(incoming, target)
+  const last = made ? dirname(made) : dirname(target)
+  for (let at = dirname(target); ; at = dirname(at)) {
+    const directory = await open(at, 'r')
+    await directory.sync().finally(() => directory.close())
+    if (at === last) return
+  }
 }
 
 function ignoreMissing(err: NodeJS.ErrnoException): undefined {
