@@ -4,66 +4,88 @@ import type { HookAnswer, HookCall, Quarantine } from '../domain/ports.js'
 import type { RefUpdate } from '../domain/types.js'
 
 /*
- * What hooks/pre-receive and hooks/post-receive write to their channel, one record a line:
+ * What hooks/pre-receive and hooks/post-receive hand over, one record a line, in this order:
  *   hook pre-receive | hook post-receive
  *   quarantine <directory>          pre-receive only, absent when nothing was received
  *   option <push option>            zero or more
  *   ref <old> <new> <name>          one or more
- *   end
+ *   end <nonce>
  * and what they read back:
  *   > <line for the pusher>         zero or more
  *   ok | refuse
+ * git checks ref names only after pre-receive, so a name may hold anything, line feeds too: only the nonce, which a
+ * pusher cannot know, ends a call, and a line out of order makes the whole call unreadable.
  */
-const MAX_CALL_BYTES = 64 * 1024 * 1024
+export const MAX_CALL_BYTES = 64 * 1024 * 1024
+
+const UNREADABLE: HookAnswer = { accept: false, lines: ['packhorse: unreadable hook call'] }
 
 /** Answers every hook call that arrives on `channel` until it closes. */
 export function serveHooks(
   channel: Duplex,
-  directory: string,
+  { directory, nonce }: { directory: string; nonce: string },
   onHook: (call: HookCall) => Promise<HookAnswer>,
   onError: (err: unknown) => void = () => undefined,
 ): void {
-  let text = ''
+  const end = `\nend ${nonce}\n`
+  let chunks: string[] = []
+  let size = 0
+  let last = ''
   channel.setEncoding('utf8')
   channel.on('data', (chunk: string) => {
-    text += chunk
-    if (text.length > MAX_CALL_BYTES) channel.destroy()
-    if (!text.endsWith('\nend\n')) return
-    const call = parseHookCall(text, directory)
-    text = ''
-    const answer = call
-      ? onHook(call)
-      : Promise.resolve({ accept: false, lines: ['packhorse: unreadable hook call'] })
-    answer.then(
-      (it) => channel.write(formatHookAnswer(it)),
-      (err) => {
-        onError(err)
-        channel.write(formatHookAnswer({ accept: false, lines: ['packhorse: internal error'] }))
-      },
-    )
+    size += chunk.length
+    if (size > MAX_CALL_BYTES) channel.destroy()
+    chunks.push(chunk)
+    last = (last + chunk).slice(-end.length)
+    if (last !== end) return
+    const call = parseHookCall(chunks.join('').slice(0, -end.length), directory)
+    chunks = []
+    size = 0
+    void answerHook(call, onHook, onError).then((it) => channel.write(formatHookAnswer(it)))
   })
 }
 
-export function parseHookCall(text: string, directory: string): HookCall | undefined {
-  let hook: HookCall['hook'] | undefined
-  let quarantine: Quarantine | undefined
-  const updates: RefUpdate[] = []
-  const pushOptions: string[] = []
-  for (const line of text.split('\n')) {
-    const space = line.indexOf(' ')
-    const key = space < 0 ? line : line.slice(0, space)
-    const value = line.slice(space + 1)
-    if (key === 'hook' && (value === 'pre-receive' || value === 'post-receive')) hook = value
-    else if (key === 'quarantine') quarantine = parseQuarantine(value, directory)
-    else if (key === 'option') pushOptions.push(value)
-    else if (key === 'ref') {
-      const match = /^([0-9a-f]{40,64}) ([0-9a-f]{40,64}) (\S.*)$/.exec(value)
-      if (!match) return undefined
-      const [, oldOid = '', newOid = '', name = ''] = match
-      updates.push({ name, oldOid: nullIfZero(oldOid), newOid: nullIfZero(newOid) })
-    }
+/** Never throws: what cannot be answered is refused, and `onError` hears why. */
+export async function answerHook(
+  call: HookCall | undefined,
+  onHook: (call: HookCall) => Promise<HookAnswer>,
+  onError: (err: unknown) => void,
+): Promise<HookAnswer> {
+  if (!call) return UNREADABLE
+  try {
+    return await onHook(call)
+  } catch (err) {
+    onError(err)
+    return { accept: false, lines: ['packhorse: internal error'] }
   }
-  return hook && { hook, updates, pushOptions, quarantine }
+}
+
+/** The lines of a call without its end; undefined when they are not what the hooks write. */
+export function parseHookCall(text: string, directory: string): HookCall | undefined {
+  const lines = text.split('\n')
+  let at = 0
+  const next = (key: string): string | undefined => {
+    const line = lines[at]
+    if (!line?.startsWith(`${key} `)) return undefined
+    at += 1
+    return line.slice(key.length + 1)
+  }
+  const hook = next('hook')
+  if (hook !== 'pre-receive' && hook !== 'post-receive') return undefined
+  const path = next('quarantine')
+  const quarantine = path === undefined ? undefined : parseQuarantine(path, directory)
+  if (path !== undefined && !quarantine) return undefined
+  const pushOptions: string[] = []
+  for (let it = next('option'); it !== undefined; it = next('option')) pushOptions.push(it)
+  const updates: RefUpdate[] = []
+  for (let it = next('ref'); it !== undefined; it = next('ref')) {
+    const match = /^([0-9a-f]{40,64}) ([0-9a-f]{40,64}) (\S.*)$/s.exec(it)
+    if (!match) return undefined
+    const [, oldOid = '', newOid = '', name = ''] = match
+    updates.push({ name, oldOid: nullIfZero(oldOid), newOid: nullIfZero(newOid) })
+  }
+  if (at < lines.length || updates.length === 0) return undefined
+  return { hook, updates, pushOptions, quarantine }
 }
 
 function parseQuarantine(path: string, directory: string): Quarantine | undefined {

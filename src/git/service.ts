@@ -105,7 +105,9 @@ function watch(stdout: Readable): { readonly bytes: number; endsWithError(): boo
     endsWithError() {
       const end = Buffer.concat([before, last])
       const at = end.lastIndexOf('ERR ')
-      return at >= 4 && Number.parseInt(end.toString('latin1', at - 4, at), 16) === end.length - at + 4
+      return (
+        at >= 4 && Number.parseInt(end.toString('latin1', at - 4, at), 16) === end.length - at + 4
+      )
     },
   }
 }

@@ -1,8 +1,8 @@
 import type { Readable } from 'node:stream'
 import { HubError } from '../errors.js'
-import type { Actor } from '../events/events.js'
+import { type Actor, HUB_ACTOR } from '../events/events.js'
 import type { GitEngine, HookAnswer, HookCall, LfsStore, RepoStore } from '../ports.js'
-import type { LfsOid, RefUpdate, Repo, Right } from '../types.js'
+import type { LfsOid, RefUpdate, Repo, RepoId, Right } from '../types.js'
 import type { PushPolicy } from './push-policy.js'
 import type { RefRecorder } from './recorder.js'
 
@@ -13,6 +13,8 @@ interface PushTrace {
   /** Each gives back the room that was kept for it. */
   readonly reserved: (() => Promise<void>)[]
 }
+
+const LOCAL_ACTOR: Actor = { ...HUB_ACTOR, dialect: 'disk' }
 
 /** Takes pushes in: git does the work, the policy decides in pre-receive, the recorder follows in post-receive. */
 export class Pushes {
@@ -66,13 +68,28 @@ export class Pushes {
     }
   }
 
-  /** Also for pushes made on the server's own disk, which come through the mailbox. */
+  /**
+   * A push made on the server's own disk: who can write there may do anything that the repository's state permits.
+   * Nothing tells how it ends, so room is only asked for, not kept, and its leases end by time.
+   */
+  async answerLocalHook(id: RepoId, call: HookCall): Promise<HookAnswer> {
+    const repo = await this.#repos.findById(id)
+    if (repo?.state !== 'ready')
+      return { accept: false, lines: ['packhorse: this repository does not exist any more'] }
+    const trace: PushTrace = { named: [], reserved: [] }
+    try {
+      return await this.answerHook(repo, 'admin', LOCAL_ACTOR, call, trace)
+    } finally {
+      for (const settle of trace.reserved) await settle()
+    }
+  }
+
   async answerHook(
     repo: Repo,
     right: Right,
     actor: Actor,
     call: HookCall,
-    trace: PushTrace = { named: [], reserved: [] },
+    trace: PushTrace,
   ): Promise<HookAnswer> {
     if (call.hook === 'pre-receive')
       return this.#policy.preReceive(
