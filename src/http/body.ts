@@ -19,6 +19,12 @@ export function bodyStream(req: Request): Readable {
   return req.pipe(gunzip)
 }
 
+/** Reads and drops what is left of a body that was answered early, or the client, still sending, would never see the answer. */
+export function dropRest(req: Request): void {
+  req.unpipe()
+  req.resume()
+}
+
 /** Whole body in memory, at most `maxBytes` after decompression (`too_large`). */
 export async function readBody(req: Request, maxBytes: number): Promise<Buffer> {
   const chunks: Buffer[] = []

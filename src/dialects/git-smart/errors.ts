@@ -1,5 +1,6 @@
 import type { ErrorRequestHandler } from 'express'
 import { asHubError, type HubErrorCode } from '../../domain/errors.js'
+import { dropRest } from '../../http/body.js'
 
 const CHALLENGE = 'Basic realm="Packhorse", charset="UTF-8"'
 
@@ -48,5 +49,6 @@ export const gitErrors: ErrorRequestHandler = (err, req, res, next) => {
   const { retryAfterSeconds } = failure.facts
   if (status === 429 || status === 503) res.set('Retry-After', String(retryAfterSeconds ?? 5))
   res.removeHeader('Content-Length')
+  dropRest(req)
   res.status(status).type('text/plain').send(`${failure.message}\n`)
 }

@@ -28,8 +28,12 @@ export function gitSmart(parts: GitSmartParts): Router {
     const path = parseRepoPath(req.path)
     const route = path && ROUTES.find((it) => it.path.test(path.rest))
     if (!path || !route) return next()
-    if (route.method !== method) throw new HubError('unsupported', `${route.method} is needed here`)
     noCache(res)
+    if (route.method !== method) {
+      const allowed = route.method === 'GET' ? 'GET, HEAD' : 'POST'
+      res.status(405).set('Allow', allowed).type('text/plain').send(`Use ${allowed} here.\n`)
+      return
+    }
     const right = route.right(req)
     const opened = await open(parts, req, path, right)
     if (opened.redirected && method === 'GET') {

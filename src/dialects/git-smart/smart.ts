@@ -1,11 +1,16 @@
-import { PassThrough, Readable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
+import { Readable } from 'node:stream'
 import { HubError } from '../../domain/errors.js'
-import { abortSignalOf, bodyStream } from '../../http/body.js'
+import { abortSignalOf, bodyStream, dropRest } from '../../http/body.js'
 import { callerOf } from '../../http/caller.js'
-import { ignoreClientGone } from '../../http/send-bytes.js'
 import { advertiseV2, commandOf, formatLsRefs, parseLsRefs } from '../../protocol/git-v2.js'
-import { FLUSH, PktLineError, parsePackets, pktLine, readPacket } from '../../protocol/pkt-line.js'
+import {
+  FLUSH,
+  type Packet,
+  PktLineError,
+  parsePackets,
+  pktLine,
+  readPacket,
+} from '../../protocol/pkt-line.js'
 import { sendDumbRefs } from './dumb.js'
 import type { GitRequest } from './parts.js'
 
@@ -24,19 +29,16 @@ export async function advertise(it: GitRequest): Promise<void> {
     res.end(advertiseV2(opened.repo.objectFormat, parts.agent))
     return
   }
-  const out = new PassThrough()
-  out.write(Buffer.concat([pktLine(`# service=git-${name}\n`), FLUSH]))
-  const sent = pipeline(out, res).catch(ignoreClientGone)
   await parts.git.runService(opened.repo.id, {
     service: name,
     advertise: true,
-    protocol: name === 'upload-pack' ? protocol : undefined,
+    protocol,
+    prologue: Buffer.concat([pktLine(`# service=git-${name}\n`), FLUSH]),
     input: Readable.from([]),
-    output: out,
+    output: res,
     signal: abortSignalOf(res),
   })
-  out.end()
-  await sent
+  res.end()
 }
 
 /** POST git-upload-pack: ls-refs is answered here, everything else by git. */
@@ -46,12 +48,9 @@ export async function uploadPack(it: GitRequest): Promise<void> {
   const body = capped(bodyStream(req), MAX_FETCH_REQUEST_BYTES)
   const protocol = protocolOf(it)
   const { head, rest } = await peek(body)
-  if (isV2(protocol)) {
-    const first = readPacket(head, 0)
-    if (!first) throw new HubError('invalid_input', 'the request is cut off')
-    if (commandOf(first.packet) === 'ls-refs')
-      return sendRefs(it, Buffer.concat([head, await all(rest)]))
-  }
+  const first = firstPacket(head)
+  if (isV2(protocol) && commandOf(first) === 'ls-refs')
+    return sendRefs(it, Buffer.concat([head, await all(rest)]))
   res.type('application/x-git-upload-pack-result')
   await parts.git.runService(opened.repo.id, {
     service: 'upload-pack',
@@ -81,10 +80,11 @@ export async function receivePack(it: GitRequest): Promise<void> {
     },
   )
   res.end()
+  dropRest(req)
 }
 
 async function sendRefs({ res, opened, parts }: GitRequest, message: Buffer): Promise<void> {
-  const request = parseLsRefs(parsePackets(message))
+  const request = parseLsRefs(readable(() => parsePackets(message)))
   const snapshot = await parts.git.snapshot(opened.repo.id)
   const peeled = request.peel ? await parts.git.peel(opened.repo.id, snapshot) : new Map()
   res.type('application/x-git-upload-pack-result')
@@ -110,22 +110,32 @@ function requireContentType({ req }: GitRequest, service: string): void {
     )
 }
 
-/** The first packet's bytes, at least, and the stream of what follows. */
+/** The first packet's bytes, at least, unless the body is shorter, and the stream of what follows. */
 async function peek(stream: Readable): Promise<{ head: Buffer; rest: AsyncIterator<Buffer> }> {
   const rest = stream[Symbol.asyncIterator]() as AsyncIterator<Buffer>
   let head: Buffer = Buffer.alloc(0)
-  try {
-    while (!readPacket(head, 0)) {
-      const { value, done } = await rest.next()
-      if (done) break
-      head = Buffer.concat([head, value])
-    }
-  } catch (err) {
-    if (err instanceof HubError) throw err
-    const what = err instanceof PktLineError ? err.message : 'the request body cannot be read'
-    throw new HubError('invalid_input', what, {}, err)
+  while (!readable(() => readPacket(head, 0))) {
+    const { value, done } = await rest.next()
+    if (done) break
+    head = Buffer.concat([head, value])
   }
   return { head, rest }
+}
+
+function firstPacket(head: Buffer): Packet {
+  const first = readable(() => readPacket(head, 0))
+  if (!first) throw new HubError('invalid_input', 'The request is cut off.')
+  return first.packet
+}
+
+/** What `read` answers; a malformed pkt-line becomes `invalid_input`. */
+function readable<T>(read: () => T): T {
+  try {
+    return read()
+  } catch (err) {
+    if (!(err instanceof PktLineError)) throw err
+    throw new HubError('invalid_input', `The request cannot be understood: ${err.message}.`)
+  }
 }
 
 async function* joined(head: Buffer, rest: AsyncIterator<Buffer>): AsyncGenerator<Buffer> {
@@ -143,13 +153,19 @@ async function all(rest: AsyncIterator<Buffer>): Promise<Buffer> {
   return Buffer.concat(chunks)
 }
 
+/** At most `maxBytes`; whatever ends the body early becomes `invalid_input`. */
 function capped(stream: Readable, maxBytes: number): Readable {
   async function* pass() {
     let size = 0
-    for await (const chunk of stream as AsyncIterable<Buffer>) {
-      size += chunk.length
-      if (size > maxBytes) throw new HubError('too_large', 'the negotiation is too large')
-      yield chunk
+    try {
+      for await (const chunk of stream.iterator({ destroyOnReturn: false })) {
+        size += chunk.length
+        if (size > maxBytes) throw new HubError('too_large', 'The negotiation is too large.')
+        yield chunk as Buffer
+      }
+    } catch (err) {
+      if (err instanceof HubError) throw err
+      throw new HubError('invalid_input', 'The request body cannot be read to its end.', {}, err)
     }
   }
   return Readable.from(pass(), { objectMode: false })
