@@ -1,5 +1,5 @@
 import { HubError } from '../errors.js'
-import type { RepoStore } from '../ports.js'
+import type { RepoListQuery, RepoStore } from '../ports.js'
 import type { Caller, Namespace, OrgRole, Repo, RepoAddress, Right } from '../types.js'
 
 const RANK = { read: 1, write: 2, admin: 3 } as const
@@ -116,12 +116,13 @@ export class Access {
   }
 
   /** Filter for lists: what this caller may see. */
-  visibleTo(caller: Caller): { userId: number | null; namespaceIds: number[] } | undefined {
+  visibleTo(caller: Caller): RepoListQuery['visibleTo'] {
     if (caller.isSiteAdmin) return undefined
-    if (!caller.user || caller.repoIds.length > 0) return { userId: null, namespaceIds: [] }
+    if (!caller.user) return { userId: null, namespaceIds: [] }
     return {
       userId: caller.user.id,
       namespaceIds: [caller.user.id, ...caller.memberships.map((it) => it.orgId)],
+      ...(caller.repoIds.length > 0 ? { within: caller.repoIds } : {}),
     }
   }
 }
@@ -134,6 +135,26 @@ export function isAnonymous(caller: Caller): boolean {
 export function requireUser(caller: Caller): NonNullable<Caller['user']> {
   if (!caller.user) throw new HubError('not_authenticated', 'Invalid username or password.')
   return caller.user
+}
+
+/** The user behind a credential that may change more than repositories' content: not read-only, not for some repositories only. */
+export function requireActiveUser(caller: Caller): NonNullable<Caller['user']> {
+  const user = requireUser(caller)
+  if (caller.role === 'read') throw new HubError('forbidden', 'Your token is read-only.')
+  if (caller.repoIds.length > 0)
+    throw new HubError('forbidden', 'Your token is limited to some repositories.')
+  return user
+}
+
+/** The user whose account itself (password, tokens, e-mail) is to be changed: a stolen write token must not be enough. */
+export function requireAccountHolder(caller: Caller): NonNullable<Caller['user']> {
+  const user = requireActiveUser(caller)
+  if (caller.role !== 'admin')
+    throw new HubError(
+      'forbidden',
+      'This needs a login with the password, or a token with the admin role.',
+    )
+  return user
 }
 
 export function requireSiteAdmin(caller: Caller): void {

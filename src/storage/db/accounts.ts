@@ -1,3 +1,4 @@
+import type { Transaction } from 'kysely'
 import { HubError } from '../../domain/errors.js'
 import type { AccountStore, Invitation } from '../../domain/ports.js'
 import { nameKey } from '../../domain/repos/names.js'
@@ -5,6 +6,7 @@ import type { OrgRole } from '../../domain/types.js'
 import { isoNow, newId } from '../../lib/ids.js'
 import type { Db } from './open.js'
 import { isUniqueViolation, type NamespaceRow, now, toOrg, toToken, toUser } from './rows.js'
+import type { Schema } from './schema.js'
 
 export function accountStore(db: Db): AccountStore {
   const byName = async (name: string): Promise<NamespaceRow | undefined> => {
@@ -92,26 +94,30 @@ export function accountStore(db: Db): AccountStore {
     },
     async createUser(user) {
       try {
-        const row = await db
-          .insertInto('namespace')
-          .values({
-            name: user.name,
-            name_key: nameKey(user.name),
-            type: 'user',
-            fullname: user.fullname,
-            description: null,
-            email: user.email?.toLowerCase() ?? null,
-            password_hash: user.passwordHash,
-            is_site_admin: user.isSiteAdmin ? 1 : 0,
-            is_active: 1,
-            private_quota_bytes: user.quotas.privateBytes,
-            public_quota_bytes: user.quotas.publicBytes,
-            profile: '{}',
-            created_at: now(),
-          })
-          .returningAll()
-          .executeTakeFirstOrThrow()
-        return toUser(row)
+        return await db.transaction().execute(async (tx) => {
+          const row = await tx
+            .insertInto('namespace')
+            .values({
+              name: user.name,
+              name_key: nameKey(user.name),
+              type: 'user',
+              fullname: user.fullname,
+              description: null,
+              email: user.email?.toLowerCase() ?? null,
+              password_hash: user.passwordHash,
+              is_site_admin: user.isSiteAdmin ? 1 : 0,
+              is_active: 1,
+              private_quota_bytes: user.quotas.privateBytes,
+              public_quota_bytes: user.quotas.publicBytes,
+              profile: '{}',
+              created_at: now(),
+            })
+            .returningAll()
+            .executeTakeFirstOrThrow()
+          if (user.invitationHash !== undefined)
+            await registerWith(tx, user.invitationHash, row.id, row.email)
+          return toUser(row)
+        })
       } catch (err) {
         throw taken(err, user.name)
       }
@@ -156,8 +162,12 @@ export function accountStore(db: Db): AccountStore {
         ...(change.isSiteAdmin !== undefined ? { is_site_admin: change.isSiteAdmin ? 1 : 0 } : {}),
         ...(change.isActive !== undefined ? { is_active: change.isActive ? 1 : 0 } : {}),
       }
-      if (Object.keys(set).length)
-        await db.updateTable('namespace').set(set).where('id', '=', id).execute()
+      try {
+        if (Object.keys(set).length)
+          await db.updateTable('namespace').set(set).where('id', '=', id).execute()
+      } catch (err) {
+        throw taken(err, '')
+      }
     },
     async updateOrg(id, change) {
       const set = {
@@ -298,6 +308,30 @@ export function accountStore(db: Db): AccountStore {
       return numDeletedRows > 0n
     },
 
+    async deleteSessions(userId, exceptTokenId) {
+      await db
+        .deleteFrom('token')
+        .where('user_id', '=', userId)
+        .where('kind', '=', 'session')
+        .where('id', '!=', exceptTokenId ?? '')
+        .execute()
+    },
+    async scanTokens(kind, limit, offset) {
+      const rows = await db
+        .selectFrom('token')
+        .selectAll()
+        .where('kind', '=', kind)
+        .orderBy('created_at', 'desc')
+        .orderBy('id')
+        .limit(limit)
+        .offset(offset)
+        .execute()
+      return rows.map(toToken)
+    },
+    async deleteExpiredTokens() {
+      await db.deleteFrom('token').where('expires_at', '<=', now()).execute()
+    },
+
     async createInvitation(it) {
       await db
         .insertInto('invitation')
@@ -331,18 +365,25 @@ export function accountStore(db: Db): AccountStore {
         .execute()
       return rows.map(toInvitation)
     },
-    async useInvitation(tokenHash) {
-      const { numUpdatedRows } = await db
-        .updateTable('invitation')
-        .set((eb) => ({ usage_count: eb('usage_count', '+', 1) }))
-        .where('token_hash', '=', tokenHash)
-        .where('expires_at', '>', now())
-        .where((eb) =>
-          eb.or([eb('max_usage', '=', -1), eb('usage_count', '<', eb.ref('max_usage'))]),
-        )
-        .executeTakeFirst()
-      return numUpdatedRows > 0n
-    },
+    acceptInvitation: (tokenHash, userId) =>
+      db.transaction().execute(async (tx) => {
+        const invitation = await tx
+          .selectFrom('invitation')
+          .select(['org_id', 'role'])
+          .where('token_hash', '=', tokenHash)
+          .executeTakeFirst()
+        if (!invitation?.org_id) return false
+        const member = await tx
+          .selectFrom('org_member')
+          .select('role')
+          .where('org_id', '=', invitation.org_id)
+          .where('user_id', '=', userId)
+          .executeTakeFirst()
+        if (member) return true
+        if (!(await useInvitation(tx, tokenHash))) return false
+        await addMember(tx, invitation.org_id, userId, invitation.role)
+        return true
+      }),
     async deleteInvitation(tokenHash) {
       const { numDeletedRows } = await db
         .deleteFrom('invitation')
@@ -383,8 +424,51 @@ export function accountStore(db: Db): AccountStore {
   }
 }
 
+/** Counts one use; false when the invitation is used up, expired or gone. */
+async function useInvitation(tx: Transaction<Schema>, tokenHash: string): Promise<boolean> {
+  const { numUpdatedRows } = await tx
+    .updateTable('invitation')
+    .set((eb) => ({ usage_count: eb('usage_count', '+', 1) }))
+    .where('token_hash', '=', tokenHash)
+    .where('expires_at', '>', now())
+    .where((eb) => eb.or([eb('max_usage', '=', -1), eb('usage_count', '<', eb.ref('max_usage'))]))
+    .executeTakeFirst()
+  return numUpdatedRows > 0n
+}
+
+async function registerWith(
+  tx: Transaction<Schema>,
+  tokenHash: string,
+  userId: number,
+  email: string | null,
+): Promise<void> {
+  const invitation = await tx
+    .selectFrom('invitation')
+    .selectAll()
+    .where('token_hash', '=', tokenHash)
+    .executeTakeFirst()
+  const forOther = invitation?.email && invitation.email.toLowerCase() !== email
+  if (!invitation || forOther || !(await useInvitation(tx, tokenHash)))
+    throw new HubError('invalid_input', 'The invitation is not valid (any more).')
+  if (invitation.org_id !== null) await addMember(tx, invitation.org_id, userId, invitation.role)
+}
+
+async function addMember(
+  tx: Transaction<Schema>,
+  orgId: number,
+  userId: number,
+  role: string,
+): Promise<void> {
+  await tx
+    .insertInto('org_member')
+    .values({ org_id: orgId, user_id: userId, role, created_at: now() })
+    .execute()
+}
+
 function taken(err: unknown, name: string): unknown {
-  return isUniqueViolation(err)
-    ? new HubError('conflict', `The name "${name}" is taken.`, { name }, err)
-    : err
+  if (!isUniqueViolation(err)) return err
+  const message = /email/.test(String((err as Error).message))
+    ? 'This e-mail address is taken.'
+    : `The name "${name}" is taken.`
+  return new HubError('conflict', message, { name }, err)
 }

@@ -325,6 +325,10 @@ function filtered<O>(
       sql<boolean>`lower(namespace.name || '/' || repo.name) like ${`%${escapeLike(text.toLowerCase())}%`} escape '\\'`,
     )
   const who = filter.visibleTo
+  if (who?.within)
+    q = q.where((eb) =>
+      eb.or([eb('repo.visibility', '=', 'public'), eb('repo.id', 'in', who.within ?? [])]),
+    )
   if (who)
     q = q.where((eb) =>
       eb.or([
