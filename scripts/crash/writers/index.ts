@@ -1,0 +1,27 @@
+import type { Session, Writer } from '../session.js'
+import { GarbageCollector } from './collector.js'
+import { CommitCaller } from './committer.js'
+import { Keeper } from './keeper.js'
+import { LfsPusher } from './lfs-pusher.js'
+import { Pusher } from './pusher.js'
+import { SettingsChanger } from './settings.js'
+import { Squasher } from './squasher.js'
+
+/** Every writer that the build under test can serve; what is left out is said aloud. */
+export async function makeWriters(it: Session): Promise<Writer[]> {
+  const writers: Writer[] = [
+    new Pusher(1),
+    new Pusher(2),
+    new LfsPusher(1),
+    new LfsPusher(2),
+    new Keeper(1),
+    new Keeper(2),
+    new Squasher(1),
+    new GarbageCollector(),
+  ]
+  if (await CommitCaller.isServed(it)) writers.push(new CommitCaller(1))
+  else console.log('left out: commits through the API (the route answers 404)')
+  if (await SettingsChanger.isServed(it)) writers.push(new SettingsChanger())
+  else console.log('left out: settings through the API (the route answers 404)')
+  return writers
+}
