@@ -1,4 +1,6 @@
 import type { Readable } from 'node:stream'
+import type { RepoCard, TagType } from './cards/card.js'
+import type { CardFacts } from './cards/tags.js'
 import type {
   Discussion,
   GateMode,
@@ -40,6 +42,9 @@ export interface AccountStore {
   findOrg(name: string): Promise<Org | undefined>
   countUsers(): Promise<number>
   listUsers(afterId: number, limit: number): Promise<User[]>
+  listOrgs(afterId: number, limit: number): Promise<Org[]>
+  /** Users and organisations whose name holds this text, without case. */
+  searchNamespaces(text: string, limit: number): Promise<Namespace[]>
   /**
    * Throws `conflict` when the name (compared without case, `-`, `_`) or the e-mail address is taken. With an invitation
    * the account uses it and joins its organisation, or is not made (`invalid_input`).
@@ -75,7 +80,8 @@ export interface AccountStore {
     change: Partial<{ description: string | null; fullname: string | null }>,
   ): Promise<void>
   readProfile(id: number): Promise<Record<string, unknown>>
-  updateProfile(id: number, profile: Record<string, unknown>): Promise<void>
+  /** Sets these keys and leaves the others; null removes one. */
+  updateProfile(id: number, change: Record<string, unknown>): Promise<void>
   setNamespaceQuotas(
     id: number,
     quotas: {
@@ -88,6 +94,8 @@ export interface AccountStore {
   deleteNamespace(id: number): Promise<void>
   listMemberships(userId: number): Promise<OrgMembership[]>
   listMembers(orgId: number): Promise<{ user: User; role: OrgRole; since: string }[]>
+  /** Names of the organisations that would be left without an owner. */
+  listOrgsWithSoleOwner(userId: number): Promise<string[]>
   /** role null removes. Throws `conflict` when the organisation would be left without an owner. */
   setMember(orgId: number, userId: number, role: OrgRole | null): Promise<void>
 
@@ -178,12 +186,18 @@ export interface RepoListQuery {
       }
     | undefined
   readonly repoIds?: readonly RepoId[]
+  /** On this shelf of a platform (domain/packages). */
+  readonly shelfId?: number
+  /** Owned by one of these namespaces, or shared with this user. */
+  readonly memberOf?: { readonly userId: number; readonly namespaceIds: readonly number[] }
 }
 
 export interface RepoStore {
   /** Follows no redirect. */
   findByAddress(address: RepoAddress): Promise<Repo | undefined>
   findById(id: RepoId): Promise<Repo | undefined>
+  /** The repository that would be in the way of one with this name: equal without case, `-` and `_`. */
+  findNamesake(kind: RepoKind, namespaceId: number, name: string): Promise<Repo | undefined>
   findBySeq(seq: number): Promise<Repo | undefined>
   /** The repository that used to live at this address, while nobody took the name again. */
   findRedirect(address: RepoAddress): Promise<Repo | undefined>
@@ -257,6 +271,13 @@ export interface RepoStore {
     id: RepoId,
     sinceDay: string,
   ): Promise<{ day: string; sessions: number; authenticated: number; files: number }[]>
+  /** Most download sessions since that day first; repositories without any are not among them. */
+  listMostDownloaded(query: {
+    sinceDay: string
+    kind?: RepoKind
+    visibleTo: RepoListQuery['visibleTo']
+    limit: number
+  }): Promise<{ repo: Repo; sessions: number }[]>
   /** Recomputes `trendingScore` of every repository with recent downloads and forgets old sessions. */
   refreshTrending(): Promise<void>
 }
@@ -275,6 +296,7 @@ export interface RefRecord {
     readonly commitCount: number
     readonly removed: readonly string[] | 'all'
     readonly upserted: readonly RepoFile[]
+    readonly card: { readonly card: RepoCard; readonly facts: CardFacts }
   }
   readonly defaultBranch: string
   readonly gitBytes: number
@@ -288,6 +310,67 @@ export interface RefStore {
   /** Drops what was derived, so that the next record derives all of it. */
   forget(repoId: RepoId): Promise<void>
   setGitBytes(repoId: RepoId, gitBytes: number): Promise<void>
+}
+
+/** A list as the Hugging Face dialect asks for it: every condition must hold. */
+export interface RepoSearch {
+  readonly kind: RepoKind
+  readonly namespaceId?: number | undefined
+  /** Substrings of `namespace/name`, without case. */
+  readonly search: readonly string[]
+  readonly tags: readonly string[]
+  readonly gated?: boolean | undefined
+  readonly parameters?:
+    | { readonly min?: number | undefined; readonly max?: number | undefined }
+    | undefined
+  /** Undefined = everything (site administration). */
+  readonly visibleTo:
+    | { readonly userId: number | null; readonly namespaceIds: readonly number[] }
+    | undefined
+  readonly sort: RepoSort
+  readonly order: 'asc' | 'desc'
+  /** Position after which the page starts. */
+  readonly after?: ListPosition | undefined
+  readonly limit: number
+  /** Cards cost reading: only for those who show them. */
+  readonly withCards: boolean
+}
+
+export type RepoSort =
+  | 'createdAt'
+  | 'lastModified'
+  | 'downloads'
+  | 'likes'
+  | 'likes30d'
+  | 'trendingScore'
+  | 'mainSize'
+  | 'parameters'
+  | 'id'
+
+export interface ListPosition {
+  readonly value: string | number
+  readonly seq: number
+}
+
+export interface ListedRepo {
+  readonly repo: Repo
+  readonly tags: readonly string[]
+  readonly pipelineTag: string | undefined
+  readonly libraryName: string | undefined
+  /** Where a page after this one starts. */
+  readonly position: ListPosition
+  readonly card?: RepoCard | undefined
+}
+
+/** What was read off the tip of the default branch (cards), and the lists that are made by it. */
+export interface CardStore {
+  /** Undefined when the repository's files are not those of this commit any more. */
+  findAt(repoId: RepoId, head: GitOid): Promise<RepoCard | undefined>
+  search(query: RepoSearch): Promise<ListedRepo[]>
+  /** The position `n` places behind the start, when there is something behind that. */
+  boundary(query: RepoSearch, n: number): Promise<ListPosition | undefined>
+  /** Tags that public repositories of a kind carry, by type. At most `limit` of each. */
+  listTags(kind: RepoKind, limit: number): Promise<Map<TagType, string[]>>
 }
 
 export interface FileStore {

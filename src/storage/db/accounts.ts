@@ -1,11 +1,20 @@
-import type { Transaction } from 'kysely'
+import { sql, type Transaction } from 'kysely'
 import { HubError } from '../../domain/errors.js'
 import type { AccountStore, Invitation } from '../../domain/ports.js'
 import { nameKey } from '../../domain/repos/names.js'
 import type { OrgRole } from '../../domain/types.js'
 import { isoNow, newId } from '../../lib/ids.js'
+import { makePersonalPlatforms } from './abf-links.js'
 import type { Db } from './open.js'
-import { isUniqueViolation, type NamespaceRow, now, toOrg, toToken, toUser } from './rows.js'
+import {
+  escapeLike,
+  isUniqueViolation,
+  type NamespaceRow,
+  now,
+  toOrg,
+  toToken,
+  toUser,
+} from './rows.js'
 import type { Schema } from './schema.js'
 
 export function accountStore(db: Db): AccountStore {
@@ -92,6 +101,27 @@ export function accountStore(db: Db): AccountStore {
         .execute()
       return rows.map(toUser)
     },
+    async listOrgs(afterId, limit) {
+      const rows = await db
+        .selectFrom('namespace')
+        .selectAll()
+        .where('type', '=', 'org')
+        .where('id', '>', afterId)
+        .orderBy('id')
+        .limit(limit)
+        .execute()
+      return rows.map(toOrg)
+    },
+    async searchNamespaces(text, limit) {
+      const rows = await db
+        .selectFrom('namespace')
+        .selectAll()
+        .where(sql<boolean>`lower(name) like ${`%${escapeLike(text.toLowerCase())}%`} escape '\\'`)
+        .orderBy('name')
+        .limit(limit)
+        .execute()
+      return rows.map(toNamespace)
+    },
     async createUser(user) {
       try {
         return await db.transaction().execute(async (tx) => {
@@ -116,6 +146,7 @@ export function accountStore(db: Db): AccountStore {
             .executeTakeFirstOrThrow()
           if (user.invitationHash !== undefined)
             await registerWith(tx, user.invitationHash, row.id, row.email)
+          await makePersonalPlatforms(tx, row.id)
           return toUser(row)
         })
       } catch (err) {
@@ -148,6 +179,7 @@ export function accountStore(db: Db): AccountStore {
             .insertInto('org_member')
             .values({ org_id: row.id, user_id: org.ownerId, role: 'owner', created_at: now() })
             .execute()
+          await makePersonalPlatforms(tx, row.id)
           return toOrg(row)
         })
       } catch (err) {
@@ -180,13 +212,21 @@ export function accountStore(db: Db): AccountStore {
     async readProfile(id) {
       return JSON.parse((await byId(id))?.profile ?? '{}') as Record<string, unknown>
     },
-    async updateProfile(id, profile) {
-      await db
-        .updateTable('namespace')
-        .set({ profile: JSON.stringify(profile) })
-        .where('id', '=', id)
-        .execute()
-    },
+    updateProfile: (id, change) =>
+      db.transaction().execute(async (tx) => {
+        const row = await tx
+          .selectFrom('namespace')
+          .select('profile')
+          .where('id', '=', id)
+          .executeTakeFirst()
+        const merged = { ...(JSON.parse(row?.profile ?? '{}') as object), ...change }
+        const kept = Object.entries(merged).filter(([, value]) => value !== null)
+        await tx
+          .updateTable('namespace')
+          .set({ profile: JSON.stringify(Object.fromEntries(kept)) })
+          .where('id', '=', id)
+          .execute()
+      }),
     async setNamespaceQuotas(id, quotas) {
       const set = {
         ...(quotas.privateBytes !== undefined ? { private_quota_bytes: quotas.privateBytes } : {}),
@@ -205,6 +245,15 @@ export function accountStore(db: Db): AccountStore {
           .limit(1)
           .executeTakeFirst()
         if (owned) throw new HubError('conflict', 'the namespace still owns repositories')
+        const platform = await tx
+          .selectFrom('platform')
+          .select('name')
+          .where('owner_id', '=', id)
+          .where('type', '=', 'main')
+          .limit(1)
+          .executeTakeFirst()
+        if (platform)
+          throw new HubError('conflict', `the namespace still owns the platform ${platform.name}`)
         await tx.deleteFrom('namespace').where('id', '=', id).execute()
       })
     },
@@ -222,6 +271,28 @@ export function accountStore(db: Db): AccountStore {
         orgFullname: it.fullname,
         role: it.role as OrgRole,
       }))
+    },
+    async listOrgsWithSoleOwner(userId) {
+      const rows = await db
+        .selectFrom('org_member')
+        .innerJoin('namespace', 'namespace.id', 'org_member.org_id')
+        .select('namespace.name')
+        .where('org_member.user_id', '=', userId)
+        .where('org_member.role', '=', 'owner')
+        .where((eb) =>
+          eb.not(
+            eb.exists(
+              eb
+                .selectFrom('org_member as other')
+                .select('other.user_id')
+                .whereRef('other.org_id', '=', 'org_member.org_id')
+                .where('other.user_id', '!=', userId)
+                .where('other.role', '=', 'owner'),
+            ),
+          ),
+        )
+        .execute()
+      return rows.map((it) => it.name)
     },
     async listMembers(orgId) {
       const rows = await db

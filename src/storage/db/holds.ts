@@ -1,7 +1,10 @@
 import type { Hold, HoldStore } from '../../domain/ports.js'
 import { isoNow, newId } from '../../lib/ids.js'
+import { mirrorLocksOn } from './abf-links.js'
 import type { Db } from './open.js'
 import { now } from './rows.js'
+
+type MirrorLockRow = Awaited<ReturnType<typeof mirrorLocksOn>>[number]
 
 export function holdStore(db: Db): HoldStore {
   const toHold = (row: {
@@ -31,7 +34,7 @@ export function holdStore(db: Db): HoldStore {
           .where('repo_id', '=', hold.repoId)
           .limit(1)
           .executeTakeFirst()
-        if (other) return undefined
+        if (other || (await mirrorLocksOn(tx, hold.repoId)).length > 0) return undefined
         const row = await tx
           .insertInto('repo_hold')
           .values({
@@ -66,7 +69,10 @@ export function holdStore(db: Db): HoldStore {
         .where('repo_id', '=', repoId)
         .where('expires_at', '>', now())
         .execute()
-      return rows.map(toHold)
+      return [
+        ...rows.map(toHold),
+        ...(await mirrorLocksOn(db, repoId)).map((it) => toMirrorHold(repoId, it)),
+      ]
     },
     async releaseOwner(owner) {
       await db.deleteFrom('repo_hold').where('owner', '=', owner).execute()
@@ -75,5 +81,20 @@ export function holdStore(db: Db): HoldStore {
       const rows = await db.selectFrom('repo_hold').select('owner').distinct().execute()
       return rows.map((it) => it.owner)
     },
+  }
+}
+
+/** Lives as a row of the shelf, not of each repository: what is put on a locked shelf is locked, and needs no owner to sweep it. */
+function toMirrorHold(repoId: string, lock: MirrorLockRow): Hold {
+  const place =
+    lock.visibility === 'open' ? `${lock.platform_name}/${lock.shelf_name}` : 'a hidden platform'
+  return {
+    id: `mirror:${lock.shelf_id}:${lock.holder}`,
+    repoId,
+    kind: 'mirroring',
+    holder: `${lock.holder} (.repo.lock of ${place})`,
+    owner: '',
+    createdAt: lock.created_at,
+    expiresAt: lock.expires_at,
   }
 }

@@ -1,4 +1,5 @@
 import { sql } from 'kysely'
+import type { PackageStores } from '../../domain/packages/ports.js'
 import type {
   AccountStore,
   DiscussionStore,
@@ -14,6 +15,7 @@ import type {
   SettingStore,
 } from '../../domain/ports.js'
 import type { XetStore } from '../../domain/xet/ports.js'
+import { packageStores } from './abf.js'
 import { accountStore } from './accounts.js'
 import { discussionStore } from './discussions.js'
 import { eventStore } from './events.js'
@@ -40,6 +42,7 @@ export interface Stores {
   readonly discussions: DiscussionStore
   readonly events: EventStore
   readonly holds: HoldStore
+  readonly packages: PackageStores
   readonly jobs: JobStore
   readonly settings: SettingStore
   check(): Promise<void>
@@ -60,6 +63,7 @@ export async function openStores(file: string): Promise<Stores> {
     discussions: discussionStore(db),
     events: eventStore(db),
     holds: holdStore(db),
+    packages: packageStores(db),
     jobs: jobStore(db),
     settings: settingStore(db),
     check: async () => {

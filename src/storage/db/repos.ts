@@ -4,6 +4,7 @@ import type { RepoListQuery, RepoStore } from '../../domain/ports.js'
 import { poolOf } from '../../domain/quotas/quotas.js'
 import { nameKey } from '../../domain/repos/names.js'
 import type { Repo, RepoAddress } from '../../domain/types.js'
+import { keepLinksRight, putOnPersonalShelf } from './abf-links.js'
 import { addEvents } from './events.js'
 import { enqueueJob } from './jobs.js'
 import type { Db } from './open.js'
@@ -57,6 +58,14 @@ export function repoStore(db: Db): RepoStore {
         row.name.toLowerCase() === name.toLowerCase()
       return same ? toRepo(row) : undefined
     },
+    async findNamesake(kind, namespaceId, name) {
+      const row = await selectRepos(db)
+        .where('repo.namespace_id', '=', namespaceId)
+        .where('repo.kind', '=', kind)
+        .where('repo.name_key', '=', nameKey(name))
+        .executeTakeFirst()
+      return row && toRepo(row)
+    },
     async findBySeq(seq) {
       const row = await selectRepos(db).where('repo.seq', '=', seq).executeTakeFirst()
       return row && toRepo(row)
@@ -89,6 +98,18 @@ export function repoStore(db: Db): RepoStore {
       }
       if (query.offset) q = q.offset(query.offset)
       return (await q.execute()).map(toRepo)
+    },
+    async listMostDownloaded({ sinceDay, kind, visibleTo, limit }) {
+      const sessions = sql<number>`(select sum(download_day.sessions) from download_day
+        where download_day.repo_id = repo.id and download_day.day >= ${sinceDay})`
+      const rows = await filtered(selectRepos(db), { ...(kind ? { kind } : {}), visibleTo })
+        .select(sessions.as('sessions'))
+        .where(sql<boolean>`repo.id in (select repo_id from download_day where day >= ${sinceDay})`)
+        .orderBy('sessions', 'desc')
+        .orderBy('repo.seq', 'desc')
+        .limit(limit)
+        .execute()
+      return rows.map((row) => ({ repo: toRepo(row), sessions: Number(row.sessions) }))
     },
     async count(query) {
       const row = await filtered(
@@ -160,6 +181,7 @@ export function repoStore(db: Db): RepoStore {
           .where('id', '=', id)
           .where('state', '=', 'creating')
           .execute()
+        await putOnPersonalShelf(tx, id)
         await addEvents(tx, [event])
       })
     },
@@ -214,6 +236,7 @@ export function repoStore(db: Db): RepoStore {
           await dropRedirect(tx, before.kind, to.namespaceId, to.name)
           if (redirect) await addRedirect(tx, before)
           else await tx.deleteFrom('repo_redirect').where('repo_id', '=', id).execute()
+          await keepLinksRight(tx, id, before)
           await addEvents(tx, [event])
           return readById(tx, id)
         })
@@ -307,7 +330,15 @@ export function repoStore(db: Db): RepoStore {
 
 type Filter = Pick<
   RepoListQuery,
-  'kind' | 'namespaceId' | 'search' | 'visibility' | 'gated' | 'visibleTo' | 'repoIds'
+  | 'kind'
+  | 'namespaceId'
+  | 'search'
+  | 'visibility'
+  | 'gated'
+  | 'visibleTo'
+  | 'repoIds'
+  | 'shelfId'
+  | 'memberOf'
 >
 
 function filtered<O>(
@@ -320,6 +351,28 @@ function filtered<O>(
   if (filter.visibility) q = q.where('repo.visibility', '=', filter.visibility)
   if (filter.gated !== undefined) q = q.where('repo.gate', filter.gated ? '!=' : '=', 'none')
   if (filter.repoIds?.length) q = q.where('repo.id', 'in', filter.repoIds)
+  const { shelfId, memberOf } = filter
+  if (shelfId !== undefined)
+    q = q.where('repo.id', 'in', (eb) =>
+      eb
+        .selectFrom('shelf_project')
+        .select('shelf_project.repo_id')
+        .where('shelf_project.shelf_id', '=', shelfId),
+    )
+  if (memberOf)
+    q = q.where((eb) =>
+      eb.or([
+        eb('repo.namespace_id', 'in', memberOf.namespaceIds),
+        eb(
+          'repo.id',
+          'in',
+          eb
+            .selectFrom('repo_member')
+            .select('repo_member.repo_id')
+            .where('repo_member.user_id', '=', memberOf.userId),
+        ),
+      ]),
+    )
   for (const text of filter.search ?? [])
     q = q.where(
       sql<boolean>`lower(namespace.name || '/' || repo.name) like ${`%${escapeLike(text.toLowerCase())}%`} escape '\\'`,

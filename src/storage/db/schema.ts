@@ -107,6 +107,20 @@ export interface Schema {
     pointer_size: number | null
   }
   repo_language: { repo_id: string; language: string | null; head_oid: string | null }
+  repo_card: {
+    seq: number
+    card_data: string | null
+    config: string | null
+    safetensors: string | null
+    formats: string
+    tags: string
+    pipeline_tag: string | null
+    library_name: string | null
+    parameters: number | null
+  }
+  repo_tag: { kind: 'model' | 'dataset' | 'space'; tag: string; seq: number; type: string }
+  /** SQLite's full-text index over `namespace/name`; the row id is the repository's seq. */
+  repo_search: { rowid: number; address: string }
   lfs_object: {
     oid: string
     size: number
@@ -197,4 +211,60 @@ export interface Schema {
     last_error: string | null
     created_at: string
   }
+  platform: {
+    id: Generated<number>
+    name: string
+    name_key: string
+    description: string
+    visibility: 'open' | 'hidden'
+    type: 'main' | 'personal'
+    distrib_type: string
+    default_branch: string
+    released: number
+    owner_id: number
+    personal_of: number | null
+    created_at: string
+    updated_at: string
+  }
+  platform_member: { platform_id: number; account_id: number; role: string }
+  platform_token: {
+    id: Generated<number>
+    platform_id: number
+    hash: string
+    description: string
+    status: 'active' | 'blocked'
+    created_at: string
+  }
+  package_export: { platform_id: number; accepted_at: string }
+  /** What ABF calls a repository. */
+  shelf: {
+    id: Generated<number>
+    platform_id: number
+    name: string
+    description: string
+    publish_without_qa: number
+    publish_builds_only_from_branch: string | null
+    synchronizing_publications: number
+    created_at: string
+    updated_at: string
+  }
+  shelf_member: { shelf_id: number; account_id: number }
+  shelf_project: { shelf_id: number; repo_id: string; created_at: string }
+  shelf_key_pair: {
+    shelf_id: number
+    public_key: string
+    sealed_secret: string
+    fingerprint: string
+    updated_at: string
+  }
+  mirror_lock: { shelf_id: number; holder: string; created_at: string; expires_at: string }
+  project_detail: {
+    repo_id: string
+    maintainer_id: number | null
+    is_package: number
+    has_issues: number
+    has_wiki: number
+    publish_i686_into_x86_64: number
+  }
+  system_user: { user_id: number; created_at: string }
 }
