@@ -55,7 +55,8 @@ export class Pusher implements Writer {
 
   async #plan(it: Session, dir: string): Promise<Update[]> {
     const pick = () => `refs/heads/${BRANCHES[it.random.below(BRANCHES.length)]}`
-    const ref = pick()
+    // the first branch of an empty repository becomes its default
+    const ref = this.#refs.current('refs/heads/main') ? pick() : 'refs/heads/main'
     const way = it.random.below(6)
     if (way === 0 && ref !== 'refs/heads/main' && this.#refs.current(ref)) return [[ref, null]]
     if (way === 1) return [[ref, await this.#commit(it, dir, null)]]

@@ -132,42 +132,39 @@ export function repoStore(db: Db): RepoStore {
     },
     async create(repo) {
       try {
-        await db.transaction().execute(async (tx) => {
-          await tx
-            .insertInto('repo')
-            .values({
-              id: repo.id,
-              kind: repo.kind,
-              namespace_id: repo.namespaceId,
-              name: repo.name,
-              name_key: nameKey(repo.name),
-              visibility: repo.visibility,
-              gate: 'none',
-              description: repo.description,
-              default_branch: repo.defaultBranch,
-              object_format: repo.objectFormat,
-              state: 'creating',
-              disabled: 0,
-              sdk: repo.sdk,
-              created_at: now(),
-              updated_at: now(),
-              pushed_at: null,
-              head_oid: null,
-              head_at: null,
-              commit_count: 0,
-              refs_digest: '',
-              git_bytes: 0,
-              lfs_bytes: 0,
-              quota_bytes: null,
-              downloads: 0,
-              likes: 0,
-              trending_score: 0,
-              settings: '{}',
-              creating_owner: repo.owner,
-            })
-            .execute()
-          await dropRedirect(tx, repo.kind, repo.namespaceId, repo.name)
-        })
+        await db
+          .insertInto('repo')
+          .values({
+            id: repo.id,
+            kind: repo.kind,
+            namespace_id: repo.namespaceId,
+            name: repo.name,
+            name_key: nameKey(repo.name),
+            visibility: repo.visibility,
+            gate: 'none',
+            description: repo.description,
+            default_branch: repo.defaultBranch,
+            object_format: repo.objectFormat,
+            state: 'creating',
+            disabled: 0,
+            sdk: repo.sdk,
+            created_at: now(),
+            updated_at: now(),
+            pushed_at: null,
+            head_oid: null,
+            head_at: null,
+            commit_count: 0,
+            refs_digest: '',
+            git_bytes: 0,
+            lfs_bytes: 0,
+            quota_bytes: null,
+            downloads: 0,
+            likes: 0,
+            trending_score: 0,
+            settings: '{}',
+            creating_owner: repo.owner,
+          })
+          .execute()
       } catch (err) {
         throw isUniqueViolation(err) ? await existsError(db, repo, err) : err
       }
@@ -175,12 +172,16 @@ export function repoStore(db: Db): RepoStore {
     },
     async markReady(id, event) {
       await db.transaction().execute(async (tx) => {
-        await tx
+        const row = await tx
           .updateTable('repo')
           .set({ state: 'ready', creating_owner: null })
           .where('id', '=', id)
           .where('state', '=', 'creating')
-          .execute()
+          .returning(['kind', 'namespace_id', 'name'])
+          .executeTakeFirst()
+        if (!row) throw new HubError('conflict', 'The creation took too long and was given up.')
+        // only now: a creation that a crash cuts off must not cost the name's last owner its redirect
+        await dropRedirect(tx, row.kind, row.namespace_id, row.name)
         await putOnPersonalShelf(tx, id)
         await addEvents(tx, [event])
       })
