@@ -10,6 +10,8 @@ import { huggingFace } from './dialects/huggingface/index.js'
 import { kohaku } from './dialects/kohaku/index.js'
 import { lfs } from './dialects/lfs/index.js'
 import { outpost } from './dialects/outpost/index.js'
+import { xet } from './dialects/xet/index.js'
+import { xetTokenRoutes } from './dialects/xet/tokens.js'
 import { Access } from './domain/access/access.js'
 import { ActionSigner } from './domain/access/signed-actions.js'
 import { Invitations } from './domain/accounts/invitations.js'
@@ -20,6 +22,7 @@ import { Tokens } from './domain/accounts/tokens.js'
 import { Committer } from './domain/commits/committer.js'
 import { FileCommits } from './domain/commits/file-commits.js'
 import { CommitTargets } from './domain/commits/targets.js'
+import { UploadModes } from './domain/commits/upload-modes.js'
 import { PullRequests } from './domain/discussions/pull-requests.js'
 import { JobRunner } from './domain/jobs/runner.js'
 import { LfsCollector } from './domain/lfs/collector.js'
@@ -39,6 +42,7 @@ import { Recovery } from './domain/repos/recovery.js'
 import { RepoRegistry } from './domain/repos/registry.js'
 import { Squash } from './domain/repos/squash.js'
 import { XetContent } from './domain/xet/content.js'
+import { xetServices } from './domain/xet/services.js'
 import { Xorbs } from './domain/xet/xorbs.js'
 import { type Git, openGit } from './git/engine.js'
 import { baseUrlOf } from './http/base-url.js'
@@ -141,6 +145,22 @@ export async function openDomain(config: Config, log: Logger, closer: Closer) {
   )
   access.onOpen((repo) => recovery.onOpen(repo))
   const organizations = new Organizations(stores)
+  const login = new Login(stores.accounts, config.adminToken)
+  const xet = xetServices({
+    ...stores,
+    xorbs,
+    content: chunked,
+    objects,
+    policy,
+    access,
+    login,
+    secret,
+    dedupeScope: config.xet.dedupeScope,
+  })
+  jobs.handleEvery('xet.gc', LFS_GC_SECONDS, async () => {
+    await xet.collector.collect({ dryRun: false, graceSeconds: config.xet.graceSeconds })
+  })
+  jobs.handle('lfs.drop-raw', (job) => objects.dropRaw(job.key))
 
   return {
     config,
@@ -153,7 +173,8 @@ export async function openDomain(config: Config, log: Logger, closer: Closer) {
     tokens: new Tokens(stores),
     organizations,
     invitations: new Invitations({ ...stores, organizations }),
-    login: new Login(stores.accounts, config.adminToken),
+    login,
+    xet,
     signer: new ActionSigner(secret),
     quotas,
     policy,
@@ -163,6 +184,7 @@ export async function openDomain(config: Config, log: Logger, closer: Closer) {
     pulls,
     targets,
     fileCommits,
+    uploadModes: new UploadModes(git),
     pushes,
     holds,
     registry,
@@ -223,6 +245,8 @@ export function buildApp(domain: Domain, log: Logger): Express {
   const baseUrl = baseUrlOf(config.publicUrl)
   const app = newApp({ log, trustProxy: config.trustProxy })
   app.use(health(domain))
+  const xetParts = { ...domain.xet, access: domain.access, quotas: domain.quotas, baseUrl }
+  app.use(xet(xetParts))
   app.use(authenticate(login, baseUrl))
   app.use(gitSmart({ ...domain, git, createOnPush: config.createOnPush, agent: 'packhorse' }))
   app.use(lfs({ ...domain, repos: domain.stores.repos, baseUrl }))
@@ -232,6 +256,7 @@ export function buildApp(domain: Domain, log: Logger): Express {
     huggingFace({
       ...domain,
       baseUrl,
+      moreRoutes: xetTokenRoutes(xetParts),
       maxCommitBytes: config.maxCommitBytes,
       spoolDir: join(config.dataDir, 'tmp'),
     }),

@@ -99,6 +99,17 @@ const Env = z.object({
   LFS_GRACE_SECONDS: integer(0)
     .default(86_400)
     .describe('how long an uploaded LFS object waits for the push that names it'),
+  XET_GRACE_SECONDS: integer(0)
+    .default(30 * 86_400)
+    .describe(
+      'how long a xorb that no file stands on is kept; clients remember xorbs for 21 days and fail without them',
+    ),
+  DEDUPE_SCOPE: z
+    .enum(['readable', 'hub', 'off'])
+    .default('readable')
+    .describe(
+      'whose chunks Xet uploads may leave out: readable (of repositories that the uploader may read), hub (all; tells that a chunk exists somewhere) or off',
+    ),
   PRIVATE_QUOTA_BYTES: bytes
     .optional()
     .describe('default quota of a namespace for private repositories'),
@@ -203,6 +214,7 @@ function shape(env: z.infer<typeof Env>) {
       actionSeconds: env.LFS_ACTION_SECONDS,
       graceSeconds: env.LFS_GRACE_SECONDS,
     },
+    xet: { graceSeconds: env.XET_GRACE_SECONDS, dedupeScope: env.DEDUPE_SCOPE },
     quotas: {
       privateBytes: env.PRIVATE_QUOTA_BYTES ?? null,
       publicBytes: env.PUBLIC_QUOTA_BYTES ?? null,

@@ -14,7 +14,7 @@ import { writingRoutes, writingSiteRoutes } from './writing.js'
  */
 export function huggingFace(parts: HfParts): Router {
   const router = Router()
-  const table: readonly RepoRoute[] = [...readingRoutes, ...writingRoutes]
+  const table: readonly RepoRoute[] = [...readingRoutes, ...writingRoutes, ...parts.moreRoutes]
   router.use(onRepo(parts, table))
   router.use(contentRoutes(parts))
   readingSiteRoutes(router, parts)

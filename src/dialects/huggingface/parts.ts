@@ -6,6 +6,11 @@ import type { Domain } from './domain.js'
 /** What the dialect asks of the hub. */
 export interface HfParts extends Domain {
   readonly baseUrl: (req: Request) => string
+  /** Rows that another dialect adds to the table of routes on one repository. */
+  readonly moreRoutes: readonly RepoRoute[]
+  readonly maxCommitBytes: number
+  /** Where long request bodies wait until they were checked. */
+  readonly spoolDir: string
 }
 
 /** A request on one repository, found and the right checked. */

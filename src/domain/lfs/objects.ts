@@ -269,6 +269,11 @@ export class LfsObjects {
     return { rawLeft: before?.storage === 'raw' }
   }
 
+  /** Raw bytes of an object that is read in chunks by now; nobody who looked before is still at them. */
+  async dropRaw(oid: LfsOid): Promise<void> {
+    if ((await this.#lfs.findObject(oid))?.storage === 'xet') await this.#store.delete(lfsKey(oid))
+  }
+
   async receivePart(
     uploadId: string,
     number: number,

@@ -143,7 +143,10 @@ export class Xorbs {
   ): Promise<XorbIndex> {
     const trimmer = new RecordTrimmer()
     async function* tee() {
-      for await (const block of body as AsyncIterable<Buffer>) {
+      // the body stays open after an error: whoever sends it must be able to hear of it
+      for await (const block of body.iterator({
+        destroyOnReturn: false,
+      }) as AsyncIterable<Buffer>) {
         for (const part of copy ? trimmer.push(block) : [])
           if (copy && !copy.write(part)) await once(copy, 'drain', { signal })
         yield block

@@ -1,0 +1,45 @@
+import type { Access } from '../access/access.js'
+import type { Login } from '../accounts/login.js'
+import type { LfsObjects } from '../lfs/objects.js'
+import type { JobStore, RepoStore } from '../ports.js'
+import type { PushPolicy } from '../refs/push-policy.js'
+import { XetChecker } from './checker.js'
+import { XetCollector } from './collector.js'
+import type { XetContent } from './content.js'
+import { DataLinks } from './data-links.js'
+import { Dedupe, type DedupeScope } from './dedupe.js'
+import type { XetStore } from './ports.js'
+import { Reconstructions } from './reconstructions.js'
+import { Shards } from './shards.js'
+import { XetTokens } from './tokens.js'
+import type { Xorbs } from './xorbs.js'
+
+export type XetServices = ReturnType<typeof xetServices>
+
+/** What serves Xet clients, on top of the stored xorbs and their content. */
+export function xetServices(parts: {
+  xet: XetStore
+  jobs: JobStore
+  repos: RepoStore
+  xorbs: Xorbs
+  content: XetContent
+  objects: LfsObjects
+  policy: PushPolicy
+  access: Access
+  login: Login
+  secret: string
+  dedupeScope: DedupeScope
+}) {
+  return {
+    xet: parts.xet,
+    xorbs: parts.xorbs,
+    content: parts.content,
+    tokens: new XetTokens(parts),
+    shards: new Shards(parts),
+    reconstructions: new Reconstructions(parts),
+    dedupe: new Dedupe({ ...parts, scope: parts.dedupeScope }),
+    links: new DataLinks(parts.secret),
+    collector: new XetCollector(parts),
+    checker: new XetChecker(parts),
+  }
+}
