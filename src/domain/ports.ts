@@ -34,6 +34,8 @@ import type {
 
 export interface AccountStore {
   findNamespace(name: string): Promise<Namespace | undefined>
+  /** As a new name would meet it: equal without case, `-` and `_`. */
+  findNamespaceLike(name: string): Promise<Namespace | undefined>
   findNamespaceById(id: number): Promise<Namespace | undefined>
   findUser(name: string): Promise<User | undefined>
   findUserById(id: number): Promise<User | undefined>
@@ -384,8 +386,10 @@ export interface FileStore {
 export interface LfsObject {
   readonly oid: LfsOid
   readonly size: number
-  /** `raw` bytes under their oid, or chunks of `xet` xorbs: `LfsObjects.open` reads both. */
+  /** `raw` bytes, or chunks of `xet` xorbs: `LfsObjects.open` reads both. */
   readonly storage: string
+  /** Where the raw bytes are in the object store; null when there are only chunks. */
+  readonly key: string | null
   /** Hash of the Xet file by which Xet clients may fetch it; null for raw objects. Absent where nobody asked for it. */
   readonly xetHash?: string | null
 }
@@ -399,62 +403,114 @@ export interface LfsLock {
   readonly lockedAt: string
 }
 
+/** Bytes that are to come: the key is theirs alone, and named here before the first of them is written. */
 export interface LfsUpload {
   readonly id: string
   readonly repoId: RepoId
   readonly oid: LfsOid
   readonly size: number
+  readonly key: string
+  /** In parts: the store's own id of the upload, and the size of all parts but the last. */
   readonly storeUploadId: string | null
   readonly partSize: number
   readonly expiresAt: string
 }
 
-export interface LfsStore {
-  /** Of these oids, the objects that this repository may serve. One query whatever the number. */
+export interface LfsStore extends LfsUploadStore, LfsCollectorStore, LfsLockStore {
+  /** Of these oids, the objects that this repository may serve. One query whatever the number (up to 2,000). */
   findLinked(repoId: RepoId, oids: readonly LfsOid[]): Promise<Map<LfsOid, LfsObject>>
   findObject(oid: LfsOid): Promise<LfsObject | undefined>
-  findObjects(oids: readonly LfsOid[]): Promise<Map<LfsOid, LfsObject>>
-  /** Repositories other than this one that hold the object. */
-  listReposWith(oid: LfsOid): Promise<RepoId[]>
-  /**
-   * Protects these oids from garbage collection until `expiresAt` and reserves their sizes; renews older leases of the same repository.
-   * Answers the oids that are being deleted right now: ask again shortly.
-   */
-  lease(repoId: RepoId, objects: readonly LfsPointer[], expiresAt: string): Promise<LfsOid[]>
-  release(repoId: RepoId, oids: readonly LfsOid[]): Promise<void>
-  /** The bytes are in place: object row and link, lease kept for the push to come. */
-  store(repoId: RepoId, object: LfsPointer, storage: string): Promise<void>
-  link(repoId: RepoId, objects: readonly LfsPointer[]): Promise<void>
-  /** Links of this repository, by oid. */
-  listLinks(
-    repoId: RepoId,
-    after: string,
-    limit: number,
-  ): Promise<{ oid: LfsOid; size: number; createdAt: string }[]>
-  /**
-   * Drops the links that no live lease protects and answers how many. Undefined, and nothing done, when the repository's
-   * refs are not the ones (`refsDigest`) by which the oids were found unreachable.
-   */
-  unlinkUnleased(
-    repoId: RepoId,
+  /** Of these, the objects in repositories that the filter lets see and that are not gated. One query, as `findLinked`. */
+  findVisible(
     oids: readonly LfsOid[],
-    refsDigest: string,
-  ): Promise<number | undefined>
+    visibleTo: RepoListQuery['visibleTo'],
+  ): Promise<Map<LfsOid, LfsObject>>
+  /** Of these, the ones that this repository used to serve until no commit named them any more. */
+  findRemoved(repoId: RepoId, oids: readonly LfsOid[]): Promise<Set<LfsOid>>
+  /**
+   * Protects these oids from garbage collection until `expiresAt` and reserves their sizes; renews older leases of the
+   * same repository and lifts the marks of links that were about to go.
+   */
+  lease(repoId: RepoId, objects: readonly LfsPointer[], expiresAt: string): Promise<void>
+  release(repoId: RepoId, oids: readonly LfsOid[]): Promise<void>
+  /** Links the objects that (still) exist and answers which those are. */
+  link(repoId: RepoId, objects: readonly LfsPointer[]): Promise<Set<LfsOid>>
+  /** An object that is there in chunks: its row, and the link. Answers whether raw bytes of it are left over. */
+  storeChunked(repoId: RepoId, object: LfsPointer): Promise<{ rawLeft: boolean }>
+  /** Discards the raw bytes of an object that is there in chunks, too. */
+  discardRaw(oid: LfsOid): Promise<void>
+  scanObjects(after: string, limit: number): Promise<LfsObject[]>
+}
+
+export interface LfsUploadStore {
+  /** The open uploads of these objects, made or renewed. At most one per repository and object. */
+  openUploads(
+    repoId: RepoId,
+    objects: readonly LfsPointer[],
+    expiresAt: string,
+  ): Promise<Map<LfsOid, LfsUpload>>
+  findUpload(id: string): Promise<LfsUpload | undefined>
+  findUploads(repoId: RepoId, oids: readonly LfsOid[]): Promise<LfsUpload[]>
+  /** Makes it one in parts; answers how it then is: as somebody else said who was first. Undefined when it has ended. */
+  beginParts(id: string, storeUploadId: string, partSize: number): Promise<LfsUpload | undefined>
+  /**
+   * The bytes under the upload's key were verified: the object, its link and a lease until `leaseUntil` for the push to
+   * come. When the object is there already the key is discarded. False when the upload has ended: then nothing is done.
+   * `writableUntil`: until when a client can write the key by itself.
+   */
+  finishUpload(
+    id: string,
+    options: { leaseUntil: string; writableUntil: string | null },
+  ): Promise<boolean>
+  /** Ends the uploads whose time is over and discards their keys; answers how many. */
+  expireUploads(): Promise<number>
+}
+
+/** Bytes that nobody needs any more; their key is never used again. */
+export interface Discard {
+  readonly key: string
+  readonly storeUploadId: string | null
+  /** Clients may write the key by themselves until then: look at it again. */
+  readonly until: string
+}
+
+export interface LfsLinkState {
+  readonly oid: LfsOid
+  readonly size: number
+  readonly condemned: boolean
+}
+
+/** What the collector does, in steps that may be interrupted anywhere. */
+export interface LfsCollectorStore {
+  /** Links of this repository, by oid. */
+  listLinks(repoId: RepoId, after: string, limit: number): Promise<LfsLinkState[]>
+  /** Of these, the ones without a live lease of this repository. */
+  listUnleased(repoId: RepoId, oids: readonly LfsOid[]): Promise<LfsOid[]>
+  /** Marks links that no live lease protects, answers which are marked now. A lease lifts the mark, `pardon` too. */
+  condemn(repoId: RepoId, oids: readonly LfsOid[]): Promise<LfsOid[]>
+  pardon(repoId: RepoId, oids: readonly LfsOid[]): Promise<void>
+  /**
+   * Drops the links that still are marked and unleased, answers how many. Nothing is done when the repository's refs are
+   * not the ones (`refsDigest`) by which the oids were found unreachable.
+   */
+  unlinkCondemned(repoId: RepoId, oids: readonly LfsOid[], refsDigest: string): Promise<number>
   /** Objects without any link or live lease, older than `before`, by oid. */
   listOrphans(before: string, after: string, limit: number): Promise<LfsObject[]>
-  /** State `deleting`, unless a link or lease appeared meanwhile (false). */
-  claimOrphan(oid: LfsOid): Promise<boolean>
-  dropOrphan(oid: LfsOid): Promise<void>
-  listDeleting(): Promise<LfsObject[]>
+  /** Of these objects, those older than `before` without a live lease: bytes, and how many repositories are linked. */
+  countLinks(
+    oids: readonly LfsOid[],
+    before: string,
+  ): Promise<{ oid: LfsOid; size: number; links: number }[]>
+  /** Forgets the object and discards its key, unless a link or lease appeared meanwhile (false). */
+  takeOrphan(oid: LfsOid): Promise<boolean>
+  /** A key that was written though its upload had ended. */
+  discard(key: string): Promise<void>
+  listDiscards(after: string, limit: number): Promise<Discard[]>
+  dropDiscard(key: string): Promise<void>
   purgeExpiredLeases(): Promise<void>
-  scanObjects(after: string, limit: number): Promise<LfsObject[]>
+}
 
-  createUpload(upload: Omit<LfsUpload, 'id'>): Promise<LfsUpload>
-  findUpload(id: string): Promise<LfsUpload | undefined>
-  findUploadFor(repoId: RepoId, oid: LfsOid): Promise<LfsUpload | undefined>
-  deleteUpload(id: string): Promise<void>
-  listExpiredUploads(): Promise<LfsUpload[]>
-
+export interface LfsLockStore {
   /** Throws `conflict` with the existing lock in its facts. */
   createLock(
     repoId: RepoId,
@@ -465,7 +521,8 @@ export interface LfsStore {
     repoId: RepoId,
     filter: { path?: string; id?: string; ref?: string; after?: string; limit: number },
   ): Promise<LfsLock[]>
-  deleteLock(repoId: RepoId, id: string): Promise<void>
+  /** False when it was gone already. */
+  deleteLock(repoId: RepoId, id: string): Promise<boolean>
 }
 
 export interface NamespaceUsage {
@@ -483,14 +540,13 @@ export interface QuotaStore {
   /**
    * Leases these LFS objects for the repository and reserves `bytes` for what is not LFS, or throws `quota_exceeded` and
    * leaves nothing: checked and taken in one transaction, so parallel uploads cannot overshoot together.
-   * `blocked` objects are being deleted right now and were not leased: ask again shortly.
    */
   reserve(order: {
     repoId: RepoId
     objects: readonly LfsPointer[]
     bytes: number
     expiresAt: string
-  }): Promise<{ id: string | undefined; blocked: LfsOid[] }>
+  }): Promise<{ id: string | undefined }>
   /** What was reserved has become stored bytes, or nothing. */
   settle(id: string): Promise<void>
   /** Recounts `lfsBytes` of a repository from its links. */
@@ -844,7 +900,7 @@ export interface GitEngine {
   maintain(id: RepoId): Promise<void>
   /** Output of `git fsck --full`; empty = clean. */
   fsck(id: RepoId): Promise<string[]>
-  /** Removes lock and temporary files of git processes that died; answers how many. */
+  /** Removes lock and temporary files of git processes that died; answers how many stay because their owner may live. */
   sweepLeftovers(id: RepoId): Promise<number>
   /** Removes directories that were on their way in or out when their process died. */
   sweepTrash(): Promise<void>

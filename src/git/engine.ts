@@ -96,7 +96,7 @@ export async function openGit(options: { root: string; hooksDir: string }): Prom
       await maintain(dir(id))
     },
     fsck: (id) => fsck(dir(id)),
-    sweepLeftovers: async (id) => (await sweepRepository(dir(id))).length,
+    sweepLeftovers: (id) => sweepRepository(dir(id)),
     sweepTrash: () => layout.sweepTrash(),
     openMailbox: (it) => Mailbox.open({ ...it, repositoryAt: (path) => layout.repositoryAt(path) }),
     close: () => pool.close(),

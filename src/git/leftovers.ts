@@ -15,27 +15,34 @@ const IN_PACK = /^(tmp_|\.tmp-|.+\.lock$)/
 const IN_FANOUT = /^tmp_obj_/
 const IN_INFO = /^(.+\.lock|tmp_.+|.+\.tmp)$/
 
+interface Mark {
+  readonly mark: string
+  readonly changedAt: number
+}
+
 /** Younger files may belong to a git that was started while we looked. */
 const SETTLED_MS = 1_000
 
 /**
- * Removes what dead processes left in a repository and answers the paths. Nothing is touched while any process of this
- * machine works in the repository: `packhorse` or not, it may be the owner.
+ * Removes what dead processes left in a repository. Nothing is touched while any process of this machine works in the
+ * repository, ours or not: it may be the owner. Answers how many such files stay, to be looked at again later.
  */
-export async function sweepRepository(directory: string): Promise<string[]> {
+export async function sweepRepository(directory: string): Promise<number> {
   const found = await findLeftovers(directory)
-  if (found.length === 0 || (await isInUse(directory))) return []
-  const removed: string[] = []
-  for (const { path, mark } of found) {
+  if (found.length === 0) return 0
+  const used = await isInUse(directory)
+  let left = 0
+  for (const { path, mark, changedAt } of found) {
+    const now = await markOf(path)
+    if (!now) continue
     // the same file as before the look at the processes: nobody else could make it anew while it existed
-    if ((await markOf(path))?.mark !== mark) continue
-    await rm(path, { recursive: true, force: true })
-    removed.push(path)
+    if (used || now.mark !== mark || Date.now() - changedAt < SETTLED_MS) left += 1
+    else await rm(path, { recursive: true, force: true })
   }
-  return removed
+  return left
 }
 
-async function findLeftovers(directory: string): Promise<{ path: string; mark: string }[]> {
+async function findLeftovers(directory: string): Promise<(Mark & { path: string })[]> {
   const objects = join(directory, 'objects')
   const paths = [
     ...(await matching(directory, IN_REPOSITORY)),
@@ -48,10 +55,10 @@ async function findLeftovers(directory: string): Promise<{ path: string; mark: s
     if (IN_OBJECTS.test(name)) paths.push(join(objects, name))
     else if (/^[0-9a-f]{2}$/.test(name))
       paths.push(...(await matching(join(objects, name), IN_FANOUT)))
-  const found: { path: string; mark: string }[] = []
+  const found: (Mark & { path: string })[] = []
   for (const path of paths) {
     const it = await markOf(path)
-    if (it && Date.now() - it.changedAt > SETTLED_MS) found.push({ path, mark: it.mark })
+    if (it) found.push({ path, ...it })
   }
   return found
 }
@@ -72,7 +79,7 @@ async function names(directory: string): Promise<string[]> {
   return readdir(directory).catch(() => [])
 }
 
-async function markOf(path: string): Promise<{ mark: string; changedAt: number } | undefined> {
+async function markOf(path: string): Promise<Mark | undefined> {
   const it = await lstat(path, { bigint: true }).catch(() => undefined)
   return it && { mark: `${it.ino}:${it.ctimeNs}`, changedAt: Number(it.ctimeNs / 1_000_000n) }
 }

@@ -106,23 +106,27 @@ export class Recovery {
 
   #mend(repo: Repo): Promise<Repo> {
     return this.#mending.run(repo.id, async () => {
-      await this.#git.sweepLeftovers(repo.id)
+      const left = await this.#git.sweepLeftovers(repo.id)
       const mended = await this.#recorder.sync(repo)
       this.#mended.set(repo.id, true)
       // a push that outlived the process before us may be about to move refs
-      if ((await this.#git.pushesInFlight(repo.id)) > 0) this.#doubt(repo)
+      if (left > 0 || (await this.#git.pushesInFlight(repo.id)) > 0) this.#doubt(repo)
       return mended
     })
   }
 
-  #doubt({ id }: Repo): void {
+  /** Looks again after a while, and again while something is left whose owner may live. */
+  #doubt({ id }: Repo, delayMs = LASTING_MS): void {
     if (this.#doubted.has(id)) return
     const again = async () => {
       this.#doubted.delete(id)
       const repo = await this.#repos.findById(id)
-      if (repo?.state === 'ready') await this.#recorder.sync(repo)
+      if (repo?.state !== 'ready') return
+      const left = await this.#git.sweepLeftovers(id)
+      await this.#recorder.sync(repo)
+      if (left > 0) this.#doubt(repo, Math.min(delayMs * 2, 600_000))
     }
-    const timer = setTimeout(() => void again().catch((err) => this.#onError(err)), LASTING_MS)
+    const timer = setTimeout(() => void again().catch((err) => this.#onError(err)), delayMs)
     this.#doubted.set(id, timer.unref())
   }
 }
