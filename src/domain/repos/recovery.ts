@@ -106,13 +106,17 @@ export class Recovery {
 
   #mend(repo: Repo): Promise<Repo> {
     return this.#mending.run(repo.id, async () => {
-      const left = await this.#git.sweepLeftovers(repo.id)
+      const left = await this.#sweep(repo.id)
       const mended = await this.#recorder.sync(repo)
       this.#mended.set(repo.id, true)
-      // a push that outlived the process before us may be about to move refs
-      if (left > 0 || (await this.#git.pushesInFlight(repo.id)) > 0) this.#doubt(repo)
+      if (left > 0) this.#doubt(repo)
       return mended
     })
+  }
+
+  /** Files whose owner may live, and pushes that outlived the process before us and may be about to move refs. */
+  async #sweep(id: RepoId): Promise<number> {
+    return (await this.#git.sweepLeftovers(id)) + (await this.#git.pushesInFlight(id))
   }
 
   /** Looks again after a while, and again while something is left whose owner may live. */
@@ -122,7 +126,7 @@ export class Recovery {
       this.#doubted.delete(id)
       const repo = await this.#repos.findById(id)
       if (repo?.state !== 'ready') return
-      const left = await this.#git.sweepLeftovers(id)
+      const left = await this.#sweep(id)
       await this.#recorder.sync(repo)
       if (left > 0) this.#doubt(repo, Math.min(delayMs * 2, 600_000))
     }
