@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { availableParallelism } from 'node:os'
+import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Express } from 'express'
@@ -14,11 +15,13 @@ import { xet } from './dialects/xet/index.js'
 import { xetTokenRoutes } from './dialects/xet/tokens.js'
 import { Access } from './domain/access/access.js'
 import { ActionSigner } from './domain/access/signed-actions.js'
+import { Avatars } from './domain/accounts/avatars.js'
 import { Invitations } from './domain/accounts/invitations.js'
 import { Login } from './domain/accounts/login.js'
 import { Organizations } from './domain/accounts/organizations.js'
 import { Registry } from './domain/accounts/registry.js'
 import { Tokens } from './domain/accounts/tokens.js'
+import { UserRemoval } from './domain/accounts/user-removal.js'
 import { Committer } from './domain/commits/committer.js'
 import { FileCommits } from './domain/commits/file-commits.js'
 import { CommitTargets } from './domain/commits/targets.js'
@@ -56,7 +59,12 @@ import { openStores, type Stores } from './storage/db/index.js'
 import { ignoreTemplates } from './storage/ignore-templates.js'
 import { openObjects } from './storage/objects/index.js'
 
+const { version: VERSION } = createRequire(import.meta.url)('../package.json') as {
+  version: string
+}
 const LFS_GC_SECONDS = 24 * 3600
+const TRENDING_SECONDS = 15 * 60
+const TOKEN_SWEEP_SECONDS = 3600
 
 export type Domain = Awaited<ReturnType<typeof openDomain>>
 
@@ -145,6 +153,12 @@ export async function openDomain(config: Config, log: Logger, closer: Closer) {
   )
   access.onOpen((repo) => recovery.onOpen(repo))
   const organizations = new Organizations(stores)
+  const userRemoval = new UserRemoval({ ...stores, registry })
+  jobs.handle('account.purge', (job) => userRemoval.purge(Number(job.key)))
+  jobs.handleEvery('repo.trending', TRENDING_SECONDS, () => stores.repos.refreshTrending())
+  jobs.handleEvery('account.tokens', TOKEN_SWEEP_SECONDS, () =>
+    stores.accounts.deleteExpiredTokens(),
+  )
   const login = new Login(stores.accounts, config.adminToken)
   const xet = xetServices({
     ...stores,
@@ -171,6 +185,8 @@ export async function openDomain(config: Config, log: Logger, closer: Closer) {
     access,
     accounts: new Registry({ ...stores, quotas: config.quotas, registration: config.registration }),
     tokens: new Tokens(stores),
+    avatars: new Avatars({ ...stores, store }),
+    userRemoval,
     organizations,
     invitations: new Invitations({ ...stores, organizations }),
     login,
@@ -251,7 +267,7 @@ export function buildApp(domain: Domain, log: Logger): Express {
   app.use(gitSmart({ ...domain, git, createOnPush: config.createOnPush, agent: 'packhorse' }))
   app.use(lfs({ ...domain, repos: domain.stores.repos, baseUrl }))
   app.use(outpost({ ...domain, baseUrl }))
-  app.use(kohaku({ ...domain, ...domain.stores, baseUrl }))
+  app.use(kohaku({ ...domain, version: VERSION, baseUrl }))
   app.use(
     huggingFace({
       ...domain,

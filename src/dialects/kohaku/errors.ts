@@ -36,7 +36,8 @@ const WIRE = {
 
 export const kohakuErrors: ErrorRequestHandler = (err, req, res, next) => {
   const failure = asHubError(err)
-  const [status, code] = WIRE[failure.code]
+  const [status, usual] = WIRE[failure.code] as readonly [number, string?]
+  const code = (failure.facts.errorCode as string | undefined) ?? usual
   if (status >= 500) req.log.error({ err, ...failure.facts }, 'request failed')
   if (res.headersSent) {
     next(err)
@@ -47,7 +48,8 @@ export const kohakuErrors: ErrorRequestHandler = (err, req, res, next) => {
   if (status === 429 || status === 503)
     res.set('Retry-After', String(failure.facts.retryAfterSeconds ?? 5))
   if (code) res.set('X-Error-Code', code)
-  const { url, repo_id } = failure.facts
+  const { url, repo_id, detail = failure.message } = failure.facts
   res.status(status).set('X-Error-Message', failure.message.replace(/[^\x20-\x7e]/g, ' '))
-  res.json({ error: failure.message, ...(url ? { url, repo_id } : {}) })
+  // Hugging Face clients read `error`, KohakuHub's own read FastAPI's `detail`
+  res.json({ error: failure.message, detail, ...(url ? { url, repo_id } : {}) })
 }

@@ -12,8 +12,11 @@ export const EVENT_TYPES = [
   'repo.unlock',
   'account.create',
   'account.token',
+  'account.quota',
   'org.create',
   'org.member',
+  'package.platform',
+  'package.repository',
 ] as const
 
 export type EventType = (typeof EVENT_TYPES)[number]

@@ -1,6 +1,6 @@
 import { isoNow } from '../../lib/ids.js'
 import type { AccountStore, NamespaceUsage, QuotaStore } from '../ports.js'
-import type { LfsOid, LfsPointer, Namespace, Repo, Visibility } from '../types.js'
+import type { LfsPointer, Namespace, Repo, Visibility } from '../types.js'
 import { quotaExceeded } from './quota-exceeded.js'
 
 export type Pool = 'private' | 'public'
@@ -66,14 +66,13 @@ export class Quotas {
       })
   }
 
-  /** Leases LFS objects that are about to come; answers those being deleted right now, to be asked for again. */
+  /** Leases LFS objects that are about to come and with them the room for them, or throws `quota_exceeded`. */
   async reserveObjects(
     repo: Repo,
     objects: readonly LfsPointer[],
     expiresAt: string,
-  ): Promise<LfsOid[]> {
-    const order = { repoId: repo.id, objects, bytes: 0, expiresAt }
-    return (await this.#store.reserve(order)).blocked
+  ): Promise<void> {
+    await this.#store.reserve({ repoId: repo.id, objects, bytes: 0, expiresAt })
   }
 
   /**
@@ -105,10 +104,13 @@ export class Quotas {
     return Math.max(0, Math.min(...left))
   }
 
+  /** Every logged-in reader may see it, so the limit over both pools, which would tell of private bytes, is not in a public one's. */
   async storageBlock(repo: Repo): Promise<StorageBlock> {
     const namespace = await this.#accounts.findNamespaceById(repo.namespaceId)
-    const left = namespace ? await this.available(namespace, poolOf(repo.visibility)) : null
-    return storageBlockOf(repo, left)
+    if (!namespace) return storageBlockOf(repo, null)
+    const pool = poolOf(repo.visibility)
+    const known = pool === 'public' ? { ...namespace, totalQuotaBytes: null } : namespace
+    return storageBlockOf(repo, await this.available(known, pool))
   }
 }
 

@@ -54,6 +54,14 @@ export function accountStore(db: Db): AccountStore {
       const row = await byName(name)
       return row && toNamespace(row)
     },
+    async findNamespaceLike(name) {
+      const row = await db
+        .selectFrom('namespace')
+        .selectAll()
+        .where('name_key', '=', nameKey(name))
+        .executeTakeFirst()
+      return row && toNamespace(row)
+    },
     async findNamespaceById(id) {
       const row = await byId(id)
       return row && toNamespace(row)
