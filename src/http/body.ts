@@ -30,7 +30,8 @@ export async function readBody(req: Request, maxBytes: number): Promise<Buffer> 
   const chunks: Buffer[] = []
   let size = 0
   try {
-    for await (const chunk of bodyStream(req) as AsyncIterable<Buffer>) {
+    // a refusal must reach the client: the socket stays, and node reads the rest of the body into nothing
+    for await (const chunk of bodyStream(req).iterator({ destroyOnReturn: false })) {
       size += chunk.length
       if (size > maxBytes)
         throw new HubError('too_large', `The request body is larger than ${maxBytes} bytes.`)

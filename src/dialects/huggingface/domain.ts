@@ -1,8 +1,13 @@
 import type { Access } from '../../domain/access/access.js'
 import type { Committer } from '../../domain/commits/committer.js'
+import type { FileCommits } from '../../domain/commits/file-commits.js'
+import type { CommitTargets } from '../../domain/commits/targets.js'
+import type { UploadModes } from '../../domain/commits/upload-modes.js'
+import type { PullRequests } from '../../domain/discussions/pull-requests.js'
 import type { LfsObjects } from '../../domain/lfs/objects.js'
 import type {
   AccountStore,
+  DiscussionStore,
   EventStore,
   FileStore,
   GitEngine,
@@ -21,6 +26,10 @@ import type { Squash } from '../../domain/repos/squash.js'
 export interface Domain {
   readonly access: Access
   readonly committer: Committer
+  readonly fileCommits: FileCommits
+  readonly targets: CommitTargets
+  readonly uploadModes: UploadModes
+  readonly pulls: PullRequests
   readonly git: GitEngine
   readonly objects: LfsObjects
   readonly policy: PushPolicy
@@ -37,5 +46,6 @@ export interface Domain {
     readonly lfs: LfsStore
     readonly quotas: QuotaStore
     readonly events: EventStore
+    readonly discussions: DiscussionStore
   }
 }
