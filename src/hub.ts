@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { availableParallelism } from 'node:os'
 import { createRequire } from 'node:module'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Express } from 'express'
@@ -22,18 +22,24 @@ import { Organizations } from './domain/accounts/organizations.js'
 import { Registry } from './domain/accounts/registry.js'
 import { Tokens } from './domain/accounts/tokens.js'
 import { UserRemoval } from './domain/accounts/user-removal.js'
+import { Cards } from './domain/cards/cards.js'
 import { Committer } from './domain/commits/committer.js'
 import { FileCommits } from './domain/commits/file-commits.js'
 import { CommitTargets } from './domain/commits/targets.js'
 import { UploadModes } from './domain/commits/upload-modes.js'
+import { Contents } from './domain/content/contents.js'
 import { PullRequests } from './domain/discussions/pull-requests.js'
+import { Downloads } from './domain/downloads/downloads.js'
+import { HubError } from './domain/errors.js'
 import { JobRunner } from './domain/jobs/runner.js'
 import { LfsCollector } from './domain/lfs/collector.js'
 import { LfsLocks } from './domain/lfs/locks.js'
 import { LfsObjects } from './domain/lfs/objects.js'
+import { packageServices } from './domain/packages/index.js'
 import type { ObjectStore } from './domain/ports.js'
 import { Quotas } from './domain/quotas/quotas.js'
 import { BranchProtection } from './domain/refs/protection.js'
+import { protectionGuard, secretScanGuard } from './domain/refs/push-guards.js'
 import { PushPolicy } from './domain/refs/push-policy.js'
 import { Pushes } from './domain/refs/pushes.js'
 import { RefRecorder } from './domain/refs/recorder.js'
@@ -50,6 +56,7 @@ import { Xorbs } from './domain/xet/xorbs.js'
 import { type Git, openGit } from './git/engine.js'
 import { baseUrlOf } from './http/base-url.js'
 import { authenticate } from './http/caller.js'
+import { cors } from './http/cors.js'
 import { health } from './http/health.js'
 import { closeServer, listen, newApp } from './http/server.js'
 import { Closer } from './lib/closer.js'
@@ -58,6 +65,7 @@ import { XetWorkers } from './protocol/xet/xet-workers.js'
 import { openStores, type Stores } from './storage/db/index.js'
 import { ignoreTemplates } from './storage/ignore-templates.js'
 import { openObjects } from './storage/objects/index.js'
+import { readSecretKey } from './storage/secret-key.js'
 
 const { version: VERSION } = createRequire(import.meta.url)('../package.json') as {
   version: string
@@ -86,19 +94,22 @@ export async function openDomain(config: Config, log: Logger, closer: Closer) {
     defaultBranchDelete: config.defaultBranchDelete,
     allowMissingLfs: config.allowMissingLfs,
   }
-  const policy = new PushPolicy({ git, lfs: stores.lfs, holds: stores.holds, quotas, rules })
   const protection = new BranchProtection(stores.repos)
-  const recorder = new RefRecorder({ git, refs: stores.refs, repos: stores.repos })
-  const committer = new Committer({ git, policy, recorder })
-  const pushes = new Pushes({ ...stores, git, policy, recorder, maxPushBytes: config.maxPushBytes })
-  const holds = new Holds({ holds: stores.holds, git, owner })
-  const registry = new RepoRegistry({ ...stores, git, access, committer, quotas, policy, owner })
-  const squash = new Squash({ ...stores, git, holds, recorder })
+  const guards = [protectionGuard(protection, git), secretScanGuard(stores.repos, git)]
+  const policy = new PushPolicy({ ...stores, git, quotas, rules, guards })
   const workers = closer.add(new XetWorkers(availableParallelism()), (it) => it.close())
   const xorbs = new Xorbs({ ...stores, store, workers })
   const chunked = new XetContent({ ...stores, xorbs, workers })
   const limits = config.lfs
   const objects = new LfsObjects({ ...stores, store, access, quotas, policy, chunked, limits })
+  const contents = new Contents({ ...stores, git, objects })
+  const cards = new Cards({ cards: stores.cards, contents })
+  const recorder = new RefRecorder({ ...stores, git, cards })
+  const committer = new Committer({ git, access, policy, recorder })
+  const pushes = new Pushes({ ...stores, git, policy, recorder, maxPushBytes: config.maxPushBytes })
+  const holds = new Holds({ holds: stores.holds, git, owner })
+  const registry = new RepoRegistry({ ...stores, git, access, committer, quotas, policy, owner })
+  const squash = new Squash({ ...stores, git, holds, recorder })
   const revisions = new Revisions(git)
   const pulls = new PullRequests({ ...stores, git, committer })
   const targets = new CommitTargets({ git, access, pulls })
@@ -112,7 +123,11 @@ export async function openDomain(config: Config, log: Logger, closer: Closer) {
     store: stores.jobs,
     owner,
     intervalMs: config.jobIntervalMs,
-    onError: (err, job) => log.warn({ err, job: job?.kind, key: job?.key }, 'job failed'),
+    onError: (err, job) => {
+      const put = { err, job: job?.kind, key: job?.key }
+      if (err instanceof HubError && err.code === 'repo_locked') log.debug(put, 'job put off')
+      else log.warn(put, 'job failed')
+    },
   })
   jobs.handle('repo.purge', (job) => registry.purge(job.key))
   jobs.handle('repo.prune', (job) =>
@@ -123,9 +138,14 @@ export async function openDomain(config: Config, log: Logger, closer: Closer) {
   jobs.handle('repo.maintain', async (job) => {
     const repo = await stores.repos.findById(job.key)
     if (repo?.state !== 'ready') return
+    await policy.requireWritable(repo)
     await git.maintain(repo.id)
     await recorder.measure(repo)
   })
+  const downloads = closer.add(
+    new Downloads({ ...stores, onError: (err) => log.warn({ err }, 'downloads not counted') }),
+    (it) => it.flush(),
+  )
   const languages = new LanguageCounter(stores)
   recorder.onRecorded((repo) => languages.schedule(repo))
   jobs.handle('repo.language', async (job) => {
@@ -160,6 +180,13 @@ export async function openDomain(config: Config, log: Logger, closer: Closer) {
     stores.accounts.deleteExpiredTokens(),
   )
   const login = new Login(stores.accounts, config.adminToken)
+  const packages = packageServices({
+    ...stores,
+    git,
+    access,
+    secretKey: config.secretKey ?? (await readSecretKey(config.dataDir)),
+    mirrorLockSeconds: config.mirrorLockSeconds,
+  })
   const xet = xetServices({
     ...stores,
     xorbs,
@@ -190,10 +217,14 @@ export async function openDomain(config: Config, log: Logger, closer: Closer) {
     organizations,
     invitations: new Invitations({ ...stores, organizations }),
     login,
+    packages,
     xet,
     signer: new ActionSigner(secret),
     quotas,
     policy,
+    cards,
+    contents,
+    downloads,
     recorder,
     committer,
     revisions,
@@ -261,6 +292,7 @@ export function buildApp(domain: Domain, log: Logger): Express {
   const baseUrl = baseUrlOf(config.publicUrl)
   const app = newApp({ log, trustProxy: config.trustProxy })
   app.use(health(domain))
+  app.use(cors())
   const xetParts = { ...domain.xet, access: domain.access, quotas: domain.quotas, baseUrl }
   app.use(xet(xetParts))
   app.use(authenticate(login, baseUrl))

@@ -122,6 +122,19 @@ const Env = z.object({
     .describe(
       'who may read /metrics: local (direct callers on this machine), open or off; site administrators may unless off',
     ),
+  SECRET_KEY: z
+    .string()
+    .min(32, 'must have at least 32 characters')
+    .optional()
+    .describe(
+      'key that stored signing keys are encrypted with; default: made in the data directory',
+    ),
+  MIRROR_LOCK_SECONDS: integer(10, 7 * 86_400)
+    .default(3_600)
+    .describe('how long a .repo.lock lasts that its mirror does not renew'),
+  ABF_HOURLY_CALLS: integer(1)
+    .default(2_000)
+    .describe('calls of the ABF API per account, or address, and hour'),
   JOB_INTERVAL_MS: integer(20).default(1_000).describe('how often background work is looked for'),
   SHUTDOWN_SECONDS: integer(0, 3_600)
     .default(30)
@@ -220,6 +233,9 @@ function shape(env: z.infer<typeof Env>) {
       publicBytes: env.PUBLIC_QUOTA_BYTES ?? null,
     },
     metrics: env.METRICS,
+    secretKey: env.SECRET_KEY,
+    mirrorLockSeconds: env.MIRROR_LOCK_SECONDS,
+    abfHourlyCalls: env.ABF_HOURLY_CALLS,
     jobIntervalMs: env.JOB_INTERVAL_MS,
     shutdownMs: env.SHUTDOWN_SECONDS * 1000,
   }

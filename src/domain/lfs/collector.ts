@@ -1,5 +1,5 @@
 import { isoNow } from '../../lib/ids.js'
-import type { GitEngine, LfsStore, ObjectStore, RepoStore } from '../ports.js'
+import type { GitEngine, HoldStore, LfsStore, ObjectStore, RepoStore } from '../ports.js'
 import type { LfsOid, Repo } from '../types.js'
 import { lfsKey } from './objects.js'
 
@@ -18,12 +18,20 @@ export interface CollectReport {
  * to it, an object goes when it has no link. Leases (fresh uploads, offered objects) keep both until the push came.
  */
 export class LfsCollector {
+  readonly #holds: HoldStore
   readonly #lfs: LfsStore
   readonly #repos: RepoStore
   readonly #git: GitEngine
   readonly #store: ObjectStore
 
-  constructor(parts: { lfs: LfsStore; repos: RepoStore; git: GitEngine; store: ObjectStore }) {
+  constructor(parts: {
+    lfs: LfsStore
+    repos: RepoStore
+    holds: HoldStore
+    git: GitEngine
+    store: ObjectStore
+  }) {
+    this.#holds = parts.holds
     this.#lfs = parts.lfs
     this.#repos = parts.repos
     this.#git = parts.git
@@ -72,6 +80,8 @@ export class LfsCollector {
     for await (const pointer of this.#git.newPointers(repo.id, tips, { not: 'nothing' }))
       unreached.delete(pointer.oid)
     if (dryRun || unreached.size === 0) return unreached.size
+    // while a mirror copies it, nothing goes; a later run takes it
+    if ((await this.#holds.find(repo.id)).length > 0) return 0
     // refs that moved meanwhile may reach them again: the next run looks anew
     return (await this.#lfs.unlinkUnleased(repo.id, [...unreached], digest)) ?? 0
   }

@@ -1,8 +1,11 @@
 import { isoNow } from '../../lib/ids.js'
 import { HubError } from '../errors.js'
-import type { GitEngine, HoldStore, HookAnswer, HookCall, LfsStore } from '../ports.js'
+import type { Actor } from '../events/events.js'
+import type { GitEngine, HoldStore, HookAnswer, HookCall, LfsStore, Quarantine } from '../ports.js'
 import type { Quotas } from '../quotas/quotas.js'
-import type { LfsPointer, RefUpdate, Repo, Right } from '../types.js'
+import { lockedError } from '../repos/holds.js'
+import type { LfsOid, LfsPointer, RefUpdate, Repo, Right } from '../types.js'
+import type { PushGuard } from './push-guards.js'
 import { isRefName } from './ref-names.js'
 
 export interface PushRules {
@@ -21,6 +24,8 @@ export class PushPolicy {
   readonly #holds: HoldStore
   readonly #quotas: Quotas
   readonly #rules: PushRules
+  #settle: (repo: Repo, oids: readonly LfsOid[]) => Promise<void> = async () => undefined
+  readonly #guards: readonly PushGuard[]
 
   constructor(parts: {
     git: GitEngine
@@ -28,18 +33,21 @@ export class PushPolicy {
     holds: HoldStore
     quotas: Quotas
     rules: PushRules
+    guards: readonly PushGuard[]
   }) {
     this.#git = parts.git
     this.#lfs = parts.lfs
     this.#holds = parts.holds
     this.#quotas = parts.quotas
     this.#rules = parts.rules
+    this.#guards = parts.guards
   }
 
   /** `onPointer` hears of every LFS object that the push names, `onReserved` gets what gives its reserved room back. */
   async preReceive(
     repo: Repo,
     right: Right,
+    actor: Actor,
     call: HookCall,
     onPointer: (pointer: LfsPointer) => void = () => undefined,
     onReserved: (settle: () => Promise<void>) => void = () => undefined,
@@ -47,6 +55,7 @@ export class PushPolicy {
     try {
       await this.requireWritable(repo)
       for (const update of call.updates) await this.#checkUpdate(repo, right, update, call)
+      await this.requireAllowed(repo, right, actor, call.updates, call.quarantine)
       await this.#checkPointers(repo, call, onPointer)
       if (call.quarantine) {
         const bytes = await this.#git.quarantineBytes(call.quarantine)
@@ -63,12 +72,19 @@ export class PushPolicy {
   /** Throws `repo_locked` while somebody holds the repository (squash, mirror). */
   async requireWritable(repo: Repo): Promise<void> {
     const [hold] = await this.#holds.find(repo.id)
-    if (!hold) return
-    throw new HubError(
-      'repo_locked',
-      `The repository is locked for ${hold.kind} by ${hold.holder} until ${hold.expiresAt} at the latest. Try again later.`,
-      { holdId: hold.id },
-    )
+    if (hold) throw lockedError(hold)
+  }
+
+  /** Asks the guards (protected branches, secret scanning); also for refs that an API is about to move. */
+  async requireAllowed(
+    repo: Repo,
+    right: Right,
+    actor: Actor,
+    updates: readonly RefUpdate[],
+    quarantine?: Quarantine,
+  ): Promise<void> {
+    const userName = actor.caller.user?.name
+    for (const guard of this.#guards) await guard({ repo, right, userName, updates, quarantine })
   }
 
   async #checkUpdate(repo: Repo, right: Right, update: RefUpdate, call: HookCall): Promise<void> {
@@ -102,8 +118,6 @@ export class PushPolicy {
     const missing: LfsPointer[] = []
     let page: LfsPointer[] = []
     const flush = async () => {
-      // leased first: the collector must not take what this push is about to name
-      await this.#lfs.lease(repo.id, page, isoNow(PUSH_LEASE_MS))
       missing.push(...(await this.missingPointers(repo, page)))
       page = []
     }
@@ -118,9 +132,28 @@ export class PushPolicy {
     if (missing.length) throw missingPointersError(missing)
   }
 
-  /** Of these, the ones whose object this repository cannot serve. The size in the pointer must be the object's. */
+  /**
+   * Of these, the ones whose object this repository cannot serve. The size in the pointer must be the object's. Leases
+   * them first: the collector must not take what is about to be named by a commit.
+   */
   async missingPointers(repo: Repo, pointers: readonly LfsPointer[]): Promise<LfsPointer[]> {
     if (pointers.length === 0) return []
+    await this.#lfs.lease(repo.id, pointers, isoNow(PUSH_LEASE_MS))
+    const missing = await this.#withoutObject(repo, pointers)
+    if (missing.length === 0) return []
+    await this.#settle(
+      repo,
+      missing.map((it) => it.oid),
+    )
+    return this.#withoutObject(repo, missing)
+  }
+
+  /** Asked before objects count as missing: their bytes may be in the store already, and nobody has looked at them. */
+  onMissing(settle: (repo: Repo, oids: readonly LfsOid[]) => Promise<void>): void {
+    this.#settle = settle
+  }
+
+  async #withoutObject(repo: Repo, pointers: readonly LfsPointer[]): Promise<LfsPointer[]> {
     const linked = await this.#lfs.findLinked(
       repo.id,
       pointers.map((it) => it.oid),

@@ -1,5 +1,5 @@
 import { HubError } from '../errors.js'
-import type { GitEngine, HoldStore } from '../ports.js'
+import type { GitEngine, Hold, HoldStore } from '../ports.js'
 import type { Repo } from '../types.js'
 
 const LEASE_SECONDS = 60
@@ -32,10 +32,8 @@ export class Holds {
     })
     if (!hold) {
       const [other] = await this.#store.find(repo.id)
-      throw new HubError(
-        'repo_locked',
-        `The repository is locked for ${other?.kind ?? 'maintenance'} by ${other?.holder ?? 'somebody'}. Try again later.`,
-      )
+      if (other) throw lockedError(other)
+      throw new HubError('repo_locked', 'The repository was locked. Try again.')
     }
     const renewal = setInterval(
       () => void this.#store.renew(hold.id, LEASE_SECONDS).catch(() => undefined),
@@ -58,4 +56,13 @@ export class Holds {
       await new Promise((resolve) => setTimeout(resolve, 20))
     }
   }
+}
+
+/** What a refused writer is told: what for, by whom, until when. */
+export function lockedError(hold: Hold): HubError {
+  return new HubError(
+    'repo_locked',
+    `The repository is locked for ${hold.kind} by ${hold.holder} until ${hold.expiresAt} at the latest. Try again later.`,
+    { holdId: hold.id },
+  )
 }
