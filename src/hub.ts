@@ -57,8 +57,10 @@ import { type Git, openGit } from './git/engine.js'
 import { baseUrlOf } from './http/base-url.js'
 import { authenticate } from './http/caller.js'
 import { cors } from './http/cors.js'
-import { health } from './http/health.js'
-import { closeServer, listen, newApp } from './http/server.js'
+import { health, metricsRoute } from './http/health.js'
+import { Metrics } from './http/metrics.js'
+import { asDialect } from './http/request-facts.js'
+import { closeServer, lastAnswers, listen, newApp } from './http/server.js'
 import { Closer } from './lib/closer.js'
 import { hasEnded, PROCESS_INSTANCE } from './lib/process-instance.js'
 import { XetWorkers } from './protocol/xet/xet-workers.js'
@@ -109,7 +111,7 @@ export async function openDomain(config: Config, log: Logger, closer: Closer) {
   const pushes = new Pushes({ ...stores, git, policy, recorder, maxPushBytes: config.maxPushBytes })
   const holds = new Holds({ holds: stores.holds, git, owner })
   const registry = new RepoRegistry({ ...stores, git, access, committer, quotas, policy, owner })
-  const squash = new Squash({ ...stores, git, holds, recorder })
+  const squash = new Squash({ ...stores, git, holds, policy, recorder })
   const revisions = new Revisions(git)
   const pulls = new PullRequests({ ...stores, git, committer })
   const targets = new CommitTargets({ git, access, pulls })
@@ -291,23 +293,31 @@ export function buildApp(domain: Domain, log: Logger): Express {
   const { config, git, login } = domain
   const baseUrl = baseUrlOf(config.publicUrl)
   const app = newApp({ log, trustProxy: config.trustProxy })
-  app.use(health(domain))
+  const metrics = new Metrics(domain)
+  app.use(metrics.count())
+  app.use(asDialect('hub', health(domain)))
   app.use(cors())
   const xetParts = { ...domain.xet, access: domain.access, quotas: domain.quotas, baseUrl }
-  app.use(xet(xetParts))
+  app.use(asDialect('xet', xet(xetParts)))
   app.use(authenticate(login, baseUrl))
-  app.use(gitSmart({ ...domain, git, createOnPush: config.createOnPush, agent: 'packhorse' }))
-  app.use(lfs({ ...domain, repos: domain.stores.repos, baseUrl }))
-  app.use(outpost({ ...domain, baseUrl }))
-  app.use(kohaku({ ...domain, version: VERSION, baseUrl }))
+  app.use(asDialect('hub', metricsRoute(metrics, config.metrics)))
+  const { createOnPush } = config
+  app.use(asDialect('git', gitSmart({ ...domain, git, createOnPush, agent: 'packhorse' })))
+  app.use(asDialect('lfs', lfs({ ...domain, repos: domain.stores.repos, baseUrl })))
+  app.use(asDialect('outpost', outpost({ ...domain, baseUrl })))
+  app.use(asDialect('kohaku', kohaku({ ...domain, version: VERSION, baseUrl })))
   app.use(
-    huggingFace({
-      ...domain,
-      baseUrl,
-      moreRoutes: xetTokenRoutes(xetParts),
-      maxCommitBytes: config.maxCommitBytes,
-      spoolDir: join(config.dataDir, 'tmp'),
-    }),
+    asDialect(
+      'huggingface',
+      huggingFace({
+        ...domain,
+        baseUrl,
+        moreRoutes: xetTokenRoutes(xetParts),
+        maxCommitBytes: config.maxCommitBytes,
+        spoolDir: join(config.dataDir, 'tmp'),
+      }),
+    ),
   )
+  app.use(...lastAnswers())
   return app
 }

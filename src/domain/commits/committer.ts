@@ -1,4 +1,5 @@
 import { KeyedLock } from '../../lib/keyed-lock.js'
+import type { Access } from '../access/access.js'
 import { HubError } from '../errors.js'
 import type { Actor } from '../events/events.js'
 import type { CommitStep, GitEngine, RefSnapshot, Signature } from '../ports.js'
@@ -20,12 +21,19 @@ const MAX_ATTEMPTS = 60
 /** Changes of refs made by the hub on behalf of a caller, one at a time per ref, ending in the same record as a push. */
 export class Committer {
   readonly #git: GitEngine
+  readonly #access: Access
   readonly #policy: PushPolicy
   readonly #recorder: RefRecorder
   readonly #turns = new KeyedLock()
 
-  constructor(parts: { git: GitEngine; policy: PushPolicy; recorder: RefRecorder }) {
+  constructor(parts: {
+    git: GitEngine
+    access: Access
+    policy: PushPolicy
+    recorder: RefRecorder
+  }) {
     this.#git = parts.git
+    this.#access = parts.access
     this.#policy = parts.policy
     this.#recorder = parts.recorder
   }
@@ -90,6 +98,8 @@ export class Committer {
     await this.#policy.requireWritable(repo)
     const updates = await plan(await this.#git.snapshot(repo.id))
     if (updates.length === 0) return true
+    const right = (await this.#access.rightOn(actor.caller, repo)) ?? 'read'
+    await this.#policy.requireAllowed(repo, right, actor, updates)
     try {
       await this.#git.updateRefs(repo.id, updates)
     } catch (err) {

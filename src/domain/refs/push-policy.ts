@@ -133,19 +133,23 @@ export class PushPolicy {
   }
 
   /**
-   * Of these, the ones whose object this repository cannot serve. The size in the pointer must be the object's. Leases
-   * them first: the collector must not take what is about to be named by a commit.
+   * Of these, the ones whose object this repository cannot serve. The size in the pointer must be the object's. The others
+   * are leased: the collector must not take what is about to be named by a commit.
    */
   async missingPointers(repo: Repo, pointers: readonly LfsPointer[]): Promise<LfsPointer[]> {
     if (pointers.length === 0) return []
-    await this.#lfs.lease(repo.id, pointers, isoNow(PUSH_LEASE_MS))
-    const missing = await this.#withoutObject(repo, pointers)
-    if (missing.length === 0) return []
-    await this.#settle(
-      repo,
-      missing.map((it) => it.oid),
-    )
-    return this.#withoutObject(repo, missing)
+    const absent = await this.#withoutObject(repo, pointers)
+    if (absent.length)
+      await this.#settle(
+        repo,
+        absent.map((it) => it.oid),
+      )
+    const missing = absent.length ? await this.#withoutObject(repo, absent) : []
+    const gone = new Set(missing.map((it) => it.oid))
+    const there = pointers.filter((it) => !gone.has(it.oid))
+    await this.#lfs.lease(repo.id, there, isoNow(PUSH_LEASE_MS))
+    // asked again under the lease: the collector may have been between the two
+    return [...missing, ...(await this.#withoutObject(repo, there))]
   }
 
   /** Asked before objects count as missing: their bytes may be in the store already, and nobody has looked at them. */

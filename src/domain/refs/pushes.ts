@@ -95,6 +95,7 @@ export class Pushes {
       return this.#policy.preReceive(
         repo,
         right,
+        actor,
         call,
         (pointer) => trace.named.push(pointer.oid),
         (settle) => trace.reserved.push(settle),

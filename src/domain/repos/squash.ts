@@ -2,6 +2,7 @@ import { signatureOf } from '../commits/committer.js'
 import { HubError } from '../errors.js'
 import { type Actor, makeEvent } from '../events/events.js'
 import type { EventStore, GitEngine, JobStore, RepoStore } from '../ports.js'
+import type { PushPolicy } from '../refs/push-policy.js'
 import type { RefRecorder } from '../refs/recorder.js'
 import type { Repo } from '../types.js'
 import type { Holds } from './holds.js'
@@ -10,6 +11,7 @@ import type { Holds } from './holds.js'
 export class Squash {
   readonly #git: GitEngine
   readonly #holds: Holds
+  readonly #policy: PushPolicy
   readonly #recorder: RefRecorder
   readonly #repos: RepoStore
   readonly #jobs: JobStore
@@ -18,6 +20,7 @@ export class Squash {
   constructor(parts: {
     git: GitEngine
     holds: Holds
+    policy: PushPolicy
     recorder: RefRecorder
     repos: RepoStore
     jobs: JobStore
@@ -25,6 +28,7 @@ export class Squash {
   }) {
     this.#git = parts.git
     this.#holds = parts.holds
+    this.#policy = parts.policy
     this.#recorder = parts.recorder
     this.#repos = parts.repos
     this.#jobs = parts.jobs
@@ -52,15 +56,14 @@ export class Squash {
         author: signatureOf(actor.caller.user),
       })
       const head = `refs/heads/${snapshot.defaultBranch}`
+      const updates = snapshot.refs.map(({ name, oid }) => ({
+        name,
+        oldOid: oid,
+        newOid: name === head ? root : null,
+      }))
+      await this.#policy.requireAllowed(repo, 'admin', actor, updates)
       await this.#jobs.enqueue({ kind: 'repo.prune', key: repo.id, delayMs: 1_000 })
-      await this.#git.updateRefs(
-        repo.id,
-        snapshot.refs.map(({ name, oid }) => ({
-          name,
-          oldOid: oid,
-          newOid: name === head ? root : null,
-        })),
-      )
+      await this.#git.updateRefs(repo.id, updates)
       return this.#recorder.recordRefUpdates(repo.id, actor)
     })
     await this.#events.add(makeEvent('repo.squash', actor, repo))
