@@ -1,12 +1,16 @@
 import type { Access } from '../../domain/access/access.js'
+import type { Cards } from '../../domain/cards/cards.js'
 import type { Committer } from '../../domain/commits/committer.js'
 import type { FileCommits } from '../../domain/commits/file-commits.js'
 import type { CommitTargets } from '../../domain/commits/targets.js'
 import type { UploadModes } from '../../domain/commits/upload-modes.js'
+import type { Contents } from '../../domain/content/contents.js'
 import type { PullRequests } from '../../domain/discussions/pull-requests.js'
+import type { Downloads } from '../../domain/downloads/downloads.js'
 import type { LfsObjects } from '../../domain/lfs/objects.js'
 import type {
   AccountStore,
+  CardStore,
   DiscussionStore,
   EventStore,
   FileStore,
@@ -25,6 +29,9 @@ import type { Squash } from '../../domain/repos/squash.js'
 
 export interface Domain {
   readonly access: Access
+  readonly cards: Cards
+  readonly contents: Contents
+  readonly downloads: Downloads
   readonly committer: Committer
   readonly fileCommits: FileCommits
   readonly targets: CommitTargets
@@ -43,6 +50,7 @@ export interface Domain {
     readonly repos: RepoStore
     readonly refs: RefStore
     readonly files: FileStore
+    readonly cards: CardStore
     readonly lfs: LfsStore
     readonly quotas: QuotaStore
     readonly events: EventStore

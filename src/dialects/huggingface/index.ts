@@ -24,7 +24,7 @@ export function huggingFace(parts: HfParts): Router {
 }
 
 const API_PATH =
-  /^\/api\/(models|datasets|spaces|model|dataset|space)\/([\w.-]+)\/([\w.-]+)(?:\/(.*))?$/
+  /^\/api\/(models|datasets|spaces|model|dataset|space)\/([\w.-]+)\/([\w.-]+)(?:\/(.*))?$/s
 
 function onRepo(parts: HfParts, table: readonly RepoRoute[]): RequestHandler {
   return async (req, res, next) => {
@@ -48,6 +48,6 @@ function onRepo(parts: HfParts, table: readonly RepoRoute[]): RequestHandler {
       return
     }
     const params = (route.path.exec(rest)?.slice(1) ?? []).map(decode)
-    await route.handle({ req, res, parts, caller, opened, params })
+    await route.handle({ req, res, parts, caller, opened, params, rest })
   }
 }

@@ -22,6 +22,8 @@ export interface HfRequest {
   readonly opened: OpenedRepo
   /** Captures of the route's path, percent-decoded one by one (`refs%2Fpr%2F1` arrives as `refs/pr/1`). */
   readonly params: readonly string[]
+  /** What follows the repository in the path, still percent-encoded. */
+  readonly rest: string
 }
 
 /** One row of a route table: a path below /api/{type}s/{ns}/{name}/, matched while it is still percent-encoded. */

@@ -1,4 +1,7 @@
 import { KeyedLock } from '../../lib/keyed-lock.js'
+import { EMPTY_CARD } from '../cards/card.js'
+import type { Cards } from '../cards/cards.js'
+import { factsOf } from '../cards/tags.js'
 import { HubError } from '../errors.js'
 import { type Actor, HUB_ACTOR, makeEvent } from '../events/events.js'
 import type { GitEngine, RefRecord, RefSnapshot, RefStore, RepoStore } from '../ports.js'
@@ -14,6 +17,7 @@ export class RefRecorder {
   readonly #git: GitEngine
   readonly #refs: RefStore
   readonly #repos: RepoStore
+  readonly #cards: Cards
   readonly #turns = new KeyedLock()
   readonly #listeners: ((
     repo: Repo,
@@ -21,10 +25,11 @@ export class RefRecorder {
     actor: Actor,
   ) => Promise<void>)[] = []
 
-  constructor(parts: { git: GitEngine; refs: RefStore; repos: RepoStore }) {
+  constructor(parts: { git: GitEngine; refs: RefStore; repos: RepoStore; cards: Cards }) {
     this.#git = parts.git
     this.#refs = parts.refs
     this.#repos = parts.repos
+    this.#cards = parts.cards
   }
 
   /** Called after each recorded change, in order of registration; a failure is the change's caller's to see. */
@@ -92,7 +97,10 @@ export class RefRecorder {
   }
 
   async #deriveHead(repo: Repo, to: GitOid | null): Promise<NonNullable<RefRecord['head']>> {
-    if (to === null) return { oid: null, at: null, commitCount: 0, removed: 'all', upserted: [] }
+    if (to === null) {
+      const card = { card: EMPTY_CARD, facts: factsOf(repo.kind, EMPTY_CARD) }
+      return { oid: null, at: null, commitCount: 0, removed: 'all', upserted: [], card }
+    }
     // the old tip may have been pruned since: then everything is read anew
     const from =
       repo.headOid && (await this.#git.resolveCommit(repo.id, repo.headOid)) ? repo.headOid : null
@@ -103,12 +111,15 @@ export class RefRecorder {
       else removed.push(path)
     }
     const commit = await this.#git.readCommit(repo.id, to)
+    const upserted = await this.#describe(repo.id, changed)
+    const card = await this.#cards.derive(repo, { from, to, upserted, removed })
     return {
       oid: to,
       at: commit.committer.at,
       commitCount: await this.#countCommits(repo, from, to),
       removed: from === null ? 'all' : removed,
-      upserted: await this.#describe(repo.id, changed),
+      upserted,
+      card: { card, facts: factsOf(repo.kind, card) },
     }
   }
 

@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import type { PackageStores } from '../../domain/packages/ports.js'
 import type {
   AccountStore,
+  CardStore,
   DiscussionStore,
   EventStore,
   FileStore,
@@ -18,6 +19,7 @@ import type { XetStore } from '../../domain/xet/ports.js'
 import { packageStores } from './abf.js'
 import { accountStore } from './accounts.js'
 import { discussionStore } from './discussions.js'
+import { cardStore } from './cards.js'
 import { eventStore } from './events.js'
 import { holdStore } from './holds.js'
 import { jobStore } from './jobs.js'
@@ -35,6 +37,7 @@ export interface Stores {
   readonly repos: RepoStore
   readonly refs: RefStore
   readonly files: FileStore
+  readonly cards: CardStore
   readonly lfs: LfsStore
   readonly xet: XetStore
   readonly languages: LanguageStore
@@ -56,6 +59,7 @@ export async function openStores(file: string): Promise<Stores> {
     repos: repoStore(db),
     refs: refStore(db),
     files: fileStore(db),
+    cards: cardStore(db),
     lfs: lfsStore(db),
     xet: xetStore(db),
     languages: languageStore(db),

@@ -1,6 +1,7 @@
 import type { Transaction } from 'kysely'
 import type { FileStore, RefRecord, RefStore } from '../../domain/ports.js'
 import type { RepoFile } from '../../domain/types.js'
+import { writeCard } from './cards.js'
 import { addEvents } from './events.js'
 import type { Db } from './open.js'
 import { pagesOf } from './rows.js'
@@ -38,6 +39,7 @@ export function refStore(db: Db): RefStore {
         if (numUpdatedRows === 0n) return false
         await moveRefs(tx, change)
         if (change.head) await changeFiles(tx, change.repoId, change.head)
+        if (change.head) await writeCard(tx, change.repoId, change.head.card)
         await addEvents(tx, change.events)
         return true
       }),
@@ -130,13 +132,19 @@ export function fileStore(db: Db): FileStore {
       )
       return rows.flat().map(toFile)
     },
-    async list(repoId, after, limit) {
-      const rows = await select(repoId)
-        .where('path', '>', after)
-        .orderBy('path')
-        .limit(limit)
-        .execute()
-      return rows.map(toFile)
+    async list(repoId, after, limit, head) {
+      let q = select(repoId).where('path', '>', after).orderBy('path').limit(limit)
+      if (head !== undefined)
+        q = q.where((eb) =>
+          eb.exists(
+            eb
+              .selectFrom('repo')
+              .select('repo.seq')
+              .where('repo.id', '=', repoId)
+              .where('repo.head_oid', '=', head),
+          ),
+        )
+      return (await q.execute()).map(toFile)
     },
     async count(repoId) {
       const row = await db

@@ -1,6 +1,8 @@
+import type { Transaction } from 'kysely'
 import type { RepoStore } from '../../domain/ports.js'
 import type { Db } from './open.js'
-import { now, toRepo, toUser } from './rows.js'
+import { now, pagesOf, toRepo, toUser } from './rows.js'
+import type { Schema } from './schema.js'
 
 const BUCKET_MS = 15 * 60 * 1000
 const DAY_MS = 24 * 60 * 60 * 1000
@@ -12,7 +14,7 @@ type Activity = Pick<
   | 'hasLike'
   | 'listLikers'
   | 'listLikes'
-  | 'countDownload'
+  | 'countDownloads'
   | 'downloadsByDay'
   | 'refreshTrending'
 >
@@ -89,40 +91,29 @@ export function repoActivity(db: Db): Activity {
         .execute()
       return rows.map((row) => ({ repo: toRepo(row), at: row.at }))
     },
-    countDownload: (id, visitor, authenticated) =>
+    countDownloads: (batch) =>
       db.transaction().execute(async (tx) => {
-        const at = Date.now()
-        const { numInsertedOrUpdatedRows } = await tx
-          .insertInto('download_session')
-          .values({ repo_id: id, visitor, bucket: Math.floor(at / BUCKET_MS) })
-          .onConflict((oc) => oc.doNothing())
-          .executeTakeFirst()
-        const first = Boolean(numInsertedOrUpdatedRows)
-        const known = authenticated ? 1 : 0
-        await tx
-          .insertInto('download_day')
-          .values({
-            repo_id: id,
-            day: new Date(at).toISOString().slice(0, 10),
-            sessions: 1,
-            authenticated: known,
-            files: 1,
-          })
-          .onConflict((oc) =>
-            oc.columns(['repo_id', 'day']).doUpdateSet((eb) => ({
-              sessions: eb('download_day.sessions', '+', first ? 1 : 0),
-              authenticated: eb('download_day.authenticated', '+', first ? known : 0),
-              files: eb('download_day.files', '+', 1),
-            })),
-          )
-          .execute()
-        if (first)
+        const now = Date.now()
+        const day = new Date(now).toISOString().slice(0, 10)
+        for (const [id, count] of await countSessions(tx, batch, Math.floor(now / BUCKET_MS))) {
           await tx
-            .updateTable('repo')
-            .set((eb) => ({ downloads: eb('downloads', '+', 1) }))
-            .where('id', '=', id)
+            .insertInto('download_day')
+            .values({ repo_id: id, day, ...count })
+            .onConflict((oc) =>
+              oc.columns(['repo_id', 'day']).doUpdateSet((eb) => ({
+                sessions: eb('download_day.sessions', '+', count.sessions),
+                authenticated: eb('download_day.authenticated', '+', count.authenticated),
+                files: eb('download_day.files', '+', count.files),
+              })),
+            )
             .execute()
-        return first
+          if (count.sessions > 0)
+            await tx
+              .updateTable('repo')
+              .set((eb) => ({ downloads: eb('downloads', '+', count.sessions) }))
+              .where('id', '=', id)
+              .execute()
+        }
       }),
     downloadsByDay: (id, sinceDay) =>
       db
@@ -162,4 +153,37 @@ export function repoActivity(db: Db): Activity {
       })
     },
   }
+}
+
+type Downloads = Parameters<RepoStore['countDownloads']>[0]
+
+/** Stores the sessions of this bucket and answers, for each repository that is still there, what came on top. */
+async function countSessions(
+  tx: Transaction<Schema>,
+  batch: Downloads,
+  bucket: number,
+): Promise<Map<string, { sessions: number; authenticated: number; files: number }>> {
+  const counts = new Map<string, { sessions: number; authenticated: number; files: number }>()
+  const ids = [...new Set(batch.map((it) => it.repoId))]
+  for (const page of pagesOf(ids))
+    for (const { id } of await tx.selectFrom('repo').select('id').where('id', 'in', page).execute())
+      counts.set(id, { sessions: 0, authenticated: 0, files: 0 })
+  for (const page of pagesOf(batch.filter((it) => counts.has(it.repoId)))) {
+    const rows = await tx
+      .insertInto('download_session')
+      .values(page.map((it) => ({ repo_id: it.repoId, visitor: it.visitor, bucket })))
+      .onConflict((oc) => oc.doNothing())
+      .returning(['repo_id', 'visitor'])
+      .execute()
+    const fresh = new Set(rows.map((it) => `${it.repo_id} ${it.visitor}`))
+    for (const it of page) {
+      const count = counts.get(it.repoId)
+      if (!count) continue
+      const isNew = fresh.has(`${it.repoId} ${it.visitor}`)
+      count.files += it.files
+      count.sessions += isNew ? 1 : 0
+      count.authenticated += isNew && it.known ? 1 : 0
+    }
+  }
+  return counts
 }

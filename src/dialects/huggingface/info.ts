@@ -1,0 +1,103 @@
+import { factsOf } from '../../domain/cards/tags.js'
+import type { GitOid, Repo, RepoFile } from '../../domain/types.js'
+import { streamJson } from '../../http/send-json.js'
+import { readExpand } from './expand.js'
+import { fieldsOf, only } from './fields.js'
+import { boolParam } from './params.js'
+import type { HfParts, HfRequest, RepoRoute } from './parts.js'
+import { readRevision } from './revision-path.js'
+import { toSibling } from './shapes.js'
+
+/** Left out of the usual answer, as on the Hub: only for those who ask by `expand`. */
+const ON_REQUEST = ['downloadsAllTime', 'mainSize', 'trendingScore']
+
+/** GET {repo} and {repo}/revision/{rev} (huggingface-wire C3). */
+export const infoRoutes: readonly RepoRoute[] = [
+  { method: 'GET', path: /^$/, right: 'read', handle: (it) => info(it, 'HEAD') },
+  {
+    method: 'GET',
+    path: /^revision\/(.+)$/s,
+    right: 'read',
+    handle: (it) => info(it, it.params[0] ?? ''),
+  },
+]
+
+async function info(it: HfRequest, revision: string): Promise<void> {
+  const { parts, req, res, opened } = it
+  // a push that the database has not heard of yet (made while no hub ran) is seen from here on
+  const repo = await parts.recorder.sync(opened.repo)
+  const expand = readExpand(req, repo.kind)
+  const commit = await readRevision(parts, repo, revision)
+  const all = await fieldsAt(parts, repo, commit)
+  const fields = expand ? only(all, expand) : usual(all, it)
+  if (!expand && it.caller.user) fields.storage = await parts.quotas.storageBlock(repo)
+  const withBlobs = boolParam(req, 'blobs') ?? false
+  await streamJson(
+    res,
+    withSiblings(
+      fields,
+      !expand || expand.has('siblings') ? filesOf(parts, repo, commit) : undefined,
+      (file) => toSibling(file, withBlobs),
+    ),
+  )
+}
+
+function usual(all: Record<string, unknown>, { req }: HfRequest): Record<string, unknown> {
+  const fields = { ...all }
+  for (const key of ON_REQUEST) delete fields[key]
+  if (boolParam(req, 'securityStatus'))
+    // nothing is scanned here, which is what this says
+    fields.securityRepoStatus = { scansDone: false, filesWithIssues: [] }
+  return fields
+}
+
+async function fieldsAt(
+  parts: HfParts,
+  repo: Repo,
+  commit: GitOid | null,
+): Promise<Record<string, unknown>> {
+  if (commit === null)
+    return fieldsOf({ repo, sha: null, tags: [], pipelineTag: undefined, libraryName: undefined })
+  const card = await parts.cards.at(repo, commit)
+  const facts = factsOf(repo.kind, card)
+  const lastModified =
+    commit === repo.headOid
+      ? repo.headAt
+      : (await parts.git.readCommit(repo.id, commit)).committer.at
+  return fieldsOf({
+    repo,
+    card,
+    sha: commit,
+    ...facts,
+    tags: facts.tags.filter((it) => !it.hidden).map((it) => it.name),
+    ...(lastModified ? { lastModified } : {}),
+  })
+}
+
+async function* filesOf(
+  parts: HfParts,
+  repo: Repo,
+  commit: GitOid | null,
+): AsyncGenerator<RepoFile[]> {
+  if (commit !== null) yield* parts.contents.files(repo, commit)
+}
+
+/** `{…fields, "siblings": […]}` in pieces. */
+export async function* withSiblings(
+  fields: Record<string, unknown>,
+  pages: AsyncIterable<RepoFile[]> | undefined,
+  toJson: (file: RepoFile) => unknown,
+): AsyncGenerator<string> {
+  const text = JSON.stringify(fields)
+  if (!pages) {
+    yield text
+    return
+  }
+  let separator = `${text.slice(0, -1)},"siblings":[`
+  for await (const page of pages) {
+    if (page.length === 0) continue
+    yield separator + page.map((it) => JSON.stringify(toJson(it))).join(',')
+    separator = ','
+  }
+  yield separator === ',' ? ']}' : `${separator}]}`
+}

@@ -1,0 +1,69 @@
+import type { Entry } from '../../domain/content/contents.js'
+import type { CommitInfo } from '../../domain/ports.js'
+import type { GateMode, Repo, RepoFile } from '../../domain/types.js'
+
+/** Pieces of answers that several routes share (huggingface-wire B2.1, C3.3). */
+
+/** `_id`: 24 hex digits, which JavaScript clients take for the id. */
+export function hexId(repo: Repo): string {
+  return repo.seq.toString(16).padStart(24, '0')
+}
+
+export function idOf(repo: Repo): string {
+  return `${repo.namespace}/${repo.name}`
+}
+
+export function gatedOf(gate: GateMode): false | 'auto' | 'manual' {
+  return gate === 'none' ? false : gate
+}
+
+export function lastModifiedOf(repo: Repo): string {
+  return repo.headAt ?? repo.createdAt
+}
+
+export interface LastCommit {
+  readonly id: string
+  readonly title: string
+  readonly date: string
+}
+
+export function toTreeEntry(entry: Entry) {
+  if (entry.type === 'directory')
+    return { type: 'directory', oid: entry.oid, size: 0, path: entry.path }
+  return {
+    type: 'file',
+    oid: entry.blobOid,
+    size: entry.size,
+    ...(entry.lfsOid
+      ? { lfs: { oid: entry.lfsOid, size: entry.size, pointerSize: entry.pointerSize ?? 0 } }
+      : {}),
+    path: entry.path,
+  }
+}
+
+export function toSibling(file: RepoFile, withBlobs: boolean) {
+  return {
+    rfilename: file.path,
+    size: file.size,
+    ...(withBlobs ? { blobId: file.blobOid } : {}),
+    ...(file.lfsOid
+      ? { lfs: { sha256: file.lfsOid, size: file.size, pointerSize: file.pointerSize ?? 0 } }
+      : {}),
+  }
+}
+
+/** First line, and what follows the empty line after it. */
+export function splitMessage(message: string): { title: string; body: string } {
+  const text = message.replace(/\n+$/, '')
+  const end = text.indexOf('\n')
+  if (end < 0) return { title: text, body: '' }
+  return { title: text.slice(0, end), body: text.slice(end + 1).replace(/^\n+/, '') }
+}
+
+export function toLastCommit(commit: CommitInfo): LastCommit {
+  return {
+    id: commit.oid,
+    title: splitMessage(commit.message).title,
+    date: commit.committer.at,
+  }
+}
