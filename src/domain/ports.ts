@@ -455,13 +455,15 @@ export interface LfsUploadStore {
   beginParts(id: string, storeUploadId: string, partSize: number): Promise<LfsUpload | undefined>
   /**
    * The bytes under the upload's key were verified: the object, its link and a lease until `leaseUntil` for the push to
-   * come. When the object is there already the key is discarded. False when the upload has ended: then nothing is done.
-   * `writableUntil`: until when a client can write the key by itself.
+   * come. `surplus`: the object was there already, the key is discarded. `ended`: there is no such upload (any more) and
+   * nothing was done. `writableUntil`: until when a client can write the key by itself.
    */
   finishUpload(
     id: string,
     options: { leaseUntil: string; writableUntil: string | null },
-  ): Promise<boolean>
+  ): Promise<'stored' | 'surplus' | 'ended'>
+  /** Discards the key. */
+  endUpload(id: string): Promise<void>
   /** Ends the uploads whose time is over and discards their keys; answers how many. */
   expireUploads(): Promise<number>
 }
@@ -900,6 +902,8 @@ export interface GitEngine {
   maintain(id: RepoId): Promise<void>
   /** Output of `git fsck --full`; empty = clean. */
   fsck(id: RepoId): Promise<string[]>
+  /** git processes at work for this process. */
+  runningProcesses(): number
   /** Removes lock and temporary files of git processes that died; answers how many stay because their owner may live. */
   sweepLeftovers(id: RepoId): Promise<number>
   /** Removes directories that were on their way in or out when their process died. */

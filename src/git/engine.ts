@@ -12,7 +12,7 @@ import { newBlobs } from './new-blobs.js'
 import { GitReads } from './reads.js'
 import { RefReader } from './refs.js'
 import { markWriter, pushesInFlight, runService } from './service.js'
-import { runGit } from './spawn.js'
+import { runGit, runningProcesses } from './spawn.js'
 import { bytesUnder, fsck, maintain, objectBytes, prune } from './upkeep.js'
 
 /** Oldest git with all that is used here: `merge-tree --write-tree` (2.38), `cat-file --batch-command` and `core.fsync` (2.36). */
@@ -96,6 +96,7 @@ export async function openGit(options: { root: string; hooksDir: string }): Prom
       await maintain(dir(id))
     },
     fsck: (id) => fsck(dir(id)),
+    runningProcesses,
     sweepLeftovers: (id) => sweepRepository(dir(id)),
     sweepTrash: () => layout.sweepTrash(),
     openMailbox: (it) => Mailbox.open({ ...it, repositoryAt: (path) => layout.repositoryAt(path) }),

@@ -38,6 +38,13 @@ const BASE_ENV: Readonly<Record<string, string>> = {
   GIT_OPTIONAL_LOCKS: '0',
 }
 
+let running = 0
+
+/** git processes that this process started and that have not ended. */
+export function runningProcesses(): number {
+  return running
+}
+
 /** Starts git inside a bare repository: no shell, an environment built from nothing, stderr kept to a tail of 8 KiB. */
 export function startGit(
   command: GitCommand,
@@ -54,6 +61,12 @@ export function startGit(
     env: { ...BASE_ENV, ...quarantine, ...options.env },
     stdio: ['pipe', 'pipe', 'pipe', ...(options.channel ? (['pipe'] as const) : [])],
   })
+  running += 1
+  const ended = () => {
+    running -= 1
+    child.off('close', ended).off('error', ended)
+  }
+  child.on('close', ended).on('error', ended)
   const { stdin, stdout, stderr } = child
   if (!stdin || !stdout || !stderr) throw new HubError('git_failed', 'git could not be started')
   // git may stop reading early; its exit code and stderr are the verdict, not EPIPE

@@ -1,13 +1,14 @@
-import { Router } from 'express'
-import { collectDefaultMetrics, Registry } from 'prom-client'
+import { type Request, Router } from 'express'
+import { callerOf } from './caller.js'
+import type { Metrics } from './metrics.js'
 
-/** /healthz (process up), /readyz (database, disk, object store reachable), /metrics (Prometheus). */
+const CHECK_MS = 5_000
+
+/** /healthz (process up), /readyz (database, disk, object store reachable). Asked before anybody is authenticated. */
 export function health(parts: {
   stores: { check(): Promise<void> }
   store: { check(): Promise<void> }
 }): Router {
-  const metrics = new Registry()
-  collectDefaultMetrics({ register: metrics, prefix: 'packhorse_' })
   const router = Router()
   router.get('/healthz', (_req, res) => {
     res.json({ status: 'ok' })
@@ -16,7 +17,7 @@ export function health(parts: {
     const checks = { database: parts.stores.check(), objects: parts.store.check() }
     const results: Record<string, string> = {}
     for (const [name, check] of Object.entries(checks))
-      results[name] = await check.then(
+      results[name] = await inTime(check).then(
         () => 'ok',
         (err) => {
           req.log.error({ err, check: name }, 'not ready')
@@ -26,8 +27,36 @@ export function health(parts: {
     const ready = Object.values(results).every((it) => it === 'ok')
     res.status(ready ? 200 : 503).json({ status: ready ? 'ok' : 'failed', ...results })
   })
-  router.get('/metrics', async (_req, res) => {
-    res.type(metrics.contentType).send(await metrics.metrics())
+  return router
+}
+
+async function inTime(check: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error('no answer in time')), CHECK_MS)
+  })
+  await Promise.race([check, late]).finally(() => clearTimeout(timer))
+}
+
+/**
+ * /metrics (Prometheus). They tell how much goes on, so `local` answers only direct callers on this machine (a proxy
+ * tells on itself by its headers) and site administrators; to others the page does not exist.
+ */
+export function metricsRoute(metrics: Metrics, access: 'local' | 'open' | 'off'): Router {
+  const router = Router()
+  router.get('/metrics', async (req, res, next) => {
+    if (access === 'off') return next()
+    if (access === 'local' && !isLocal(req) && !callerOf(req).isSiteAdmin) return next()
+    const { type, body } = await metrics.text()
+    res.type(type).send(body)
   })
   return router
+}
+
+const PROXY_HEADERS = ['x-forwarded-for', 'x-forwarded-host', 'x-real-ip', 'forwarded', 'via']
+
+function isLocal(req: Request): boolean {
+  const address = req.socket.remoteAddress ?? ''
+  if (!/^(127\.|::1$|::ffff:127\.)/.test(address)) return false
+  return !PROXY_HEADERS.some((it) => req.headers[it] !== undefined)
 }

@@ -1,13 +1,12 @@
-import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { createServer, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import express, { type Express, type Request } from 'express'
+import { createServer, type IncomingMessage, type Server } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
+import express, { type ErrorRequestHandler, type Express, type RequestHandler } from 'express'
 import type { Logger } from 'pino'
-import { pinoHttp } from 'pino-http'
-import { callerName } from './caller.js'
+import { asHubError } from '../domain/errors.js'
+import { requestLog } from './request-log.js'
 
-/** Express with the request log; routes are the caller's. */
+/** Express with the request log; routes are the caller's, and `lastAnswers` after them. */
 export function newApp(options: { log: Logger; trustProxy: boolean | number | string }): Express {
   const app = express()
   app.disable('x-powered-by')
@@ -15,51 +14,83 @@ export function newApp(options: { log: Logger; trustProxy: boolean | number | st
   app.set('trust proxy', options.trustProxy)
   app.set('query parser', 'extended')
   app.set('case sensitive routing', true)
-  app.use(
-    pinoHttp({
-      logger: options.log,
-      genReqId: (req, res) => {
-        const given = req.headers['x-request-id'] ?? req.headers['x-amzn-trace-id']
-        const id =
-          typeof given === 'string' && /^[\w.:=;-]{1,128}$/.test(given)
-            ? given
-            : `req_${randomBytes(6).toString('hex')}`
-        res.setHeader('X-Request-Id', id)
-        return id
-      },
-      // message constant, data in fields; query strings may carry signatures
-      customSuccessMessage: () => 'request',
-      customErrorMessage: () => 'request',
-      serializers: {
-        req: (req: { method: string; url: string }) => ({
-          method: req.method,
-          path: req.url.split('?')[0],
-        }),
-        res: (res: { statusCode: number }) => ({ status: res.statusCode }),
-      },
-      customProps: (req) => ({ caller: callerName(req as Request) }),
-      customLogLevel: (_req, res, err) => (err || res.statusCode >= 500 ? 'warn' : 'info'),
-    }),
-  )
+  app.use(requestLog(options.log), cutRefusedUploads)
   return app
 }
+
+/** How long a client may go on sending what was refused, before it is cut off. Long enough to read the refusal. */
+const REFUSED_BODY_MS = 5_000
+
+/**
+ * A refusal that leaves before the body has come (too large, not allowed): node reads the rest into nothing, so that the
+ * client sees the answer; this bounds for how long.
+ */
+const cutRefusedUploads: RequestHandler = (req, res, next) => {
+  res.once('finish', () => {
+    if (req.complete || res.statusCode < 400) return
+    setTimeout(() => {
+      if (!req.complete) req.socket.destroy()
+    }, REFUSED_BODY_MS).unref()
+  })
+  next()
+}
+
+/** For what no route took, and for what went wrong outside every dialect: JSON objects, as Hugging Face clients expect. */
+export function lastAnswers(): [RequestHandler, ErrorRequestHandler] {
+  return [
+    (_req, res) => {
+      res.status(404).json({ error: "Sorry, we can't find the page you are looking for." })
+    },
+    (err, req, res, next) => {
+      const status = statusOf(err)
+      if (status >= 500) req.log.error({ err }, 'request failed')
+      if (res.headersSent) return next(err) // Express destroys the socket
+      res
+        .status(status)
+        .json({ error: status < 500 ? 'The request cannot be understood.' : 'internal error' })
+    },
+  ]
+}
+
+/** Express says by `status` what a client did wrong (a path that cannot be decoded); everything else is our fault. */
+function statusOf(err: unknown): number {
+  const { status } = err as { status?: unknown }
+  if (typeof status === 'number' && status >= 400 && status < 500) return status
+  return asHubError(err).code === 'invalid_input' ? 400 : 500
+}
+
+export interface ListenLimits {
+  /** For the head of a request to arrive. */
+  readonly headersMs: number
+  /** Without a byte of a request's body from the client, or of an answer to it. */
+  readonly idleMs: number
+}
+
+/** A whole transfer may take days, so only standing still is limited. */
+const LIMITS: ListenLimits = { headersMs: 60_000, idleMs: 5 * 60_000 }
 
 /** Port 0 takes any free one. Sockets stay open for idle clients a little longer than usual proxies keep them. */
 export async function listen(
   app: Express,
   host: string,
   port: number,
+  limits = LIMITS,
 ): Promise<{ server: Server; url: string }> {
   const server = createServer(
-    { keepAliveTimeout: 75_000, headersTimeout: 60_000, requestTimeout: 0 },
+    {
+      keepAliveTimeout: 75_000,
+      headersTimeout: limits.headersMs,
+      requestTimeout: 0,
+      connectionsCheckingInterval: Math.min(limits.headersMs, 10_000),
+      maxHeaderSize: 32 * 1024,
+    },
     app,
   )
-  // big transfers may pause for long; a dead peer is noticed by TCP keep-alive
-  server.timeout = 0
   server.on('connection', (socket) => {
     socket.setKeepAlive(true, 60_000)
     socket.setNoDelay(true)
   })
+  cutStandstill(server, limits.idleMs)
   server.listen(port, host)
   await Promise.race([
     once(server, 'listening'),
@@ -68,8 +99,28 @@ export async function listen(
     }),
   ])
   const address = server.address() as AddressInfo
-  const shown = host.includes(':') ? `[${host}]` : host === '0.0.0.0' ? '127.0.0.1' : host
-  return { server, url: `http://${shown}:${address.port}` }
+  return { server, url: `http://${shownHost(host)}:${address.port}` }
+}
+
+function shownHost(host: string): string {
+  if (host === '0.0.0.0') return '127.0.0.1'
+  if (host === '::') return '[::1]'
+  return host.includes(':') ? `[${host}]` : host
+}
+
+/** Cuts connections whose client stands still: sends no body it owes, or takes nothing of the answer it asked for. */
+function cutStandstill(server: Server, idleMs: number): void {
+  const current = new WeakMap<Socket, IncomingMessage>()
+  server.on('request', (req: IncomingMessage, res) => {
+    current.set(req.socket, req)
+    res.once('close', () => current.delete(req.socket))
+  })
+  server.setTimeout(idleMs, (socket) => {
+    const req = current.get(socket)
+    // bytes that lie here unread are our own slowness
+    const owesBody = req && !req.complete && req.readableLength === 0
+    if (owesBody || socket.writableLength > 0) socket.destroy()
+  })
 }
 
 /** Stops accepting, lets running requests end within `graceMs`, then cuts what is left. */

@@ -18,18 +18,19 @@ import type {
 import type { XetStore } from '../../domain/xet/ports.js'
 import { packageStores } from './abf.js'
 import { accountStore } from './accounts.js'
-import { discussionStore } from './discussions.js'
 import { cardStore } from './cards.js'
+import { discussionStore } from './discussions.js'
 import { eventStore } from './events.js'
 import { holdStore } from './holds.js'
 import { jobStore } from './jobs.js'
 import { languageStore } from './languages.js'
 import { lfsStore } from './lfs.js'
-import { openDatabase } from './open.js'
+import { copyDatabase, openDatabase } from './open.js'
 import { quotaStore } from './quotas.js'
 import { fileStore, refStore } from './refs.js'
 import { repoStore } from './repos.js'
 import { settingStore } from './settings.js'
+import { countTotals, type Totals } from './totals.js'
 import { xetStore } from './xet.js'
 
 export interface Stores {
@@ -49,6 +50,9 @@ export interface Stores {
   readonly jobs: JobStore
   readonly settings: SettingStore
   check(): Promise<void>
+  totals(): Promise<Totals>
+  /** A consistent copy of the database as a new file, while others read and write it. */
+  copyTo(file: string): Promise<void>
   close(): Promise<void>
 }
 
@@ -70,9 +74,12 @@ export async function openStores(file: string): Promise<Stores> {
     packages: packageStores(db),
     jobs: jobStore(db),
     settings: settingStore(db),
+    // with the write lock taken: a database that can only be read is not ready
     check: async () => {
-      await sql`select 1`.execute(db)
+      await db.transaction().execute((tx) => sql`select key from setting limit 1`.execute(tx))
     },
+    totals: () => countTotals(db),
+    copyTo: (file) => copyDatabase(db, file),
     close: () => db.destroy(),
   }
 }

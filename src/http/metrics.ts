@@ -1,0 +1,130 @@
+import type { RequestHandler } from 'express'
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import { dialectOf } from './request-facts.js'
+import { wireBytes } from './request-log.js'
+
+/** What the gauges ask when somebody scrapes. */
+export interface Observed {
+  readonly git: { runningProcesses(): number }
+  readonly stores: {
+    readonly jobs: { counts(): Promise<{ waiting: number; running: number; failing: number }> }
+    totals(): Promise<{ repositories: number; users: number; lfsObjects: number; lfsBytes: number }>
+  }
+}
+
+/** Counting millions of rows for every scrape would be work for nothing. */
+const TOTALS_FRESH_MS = 30_000
+
+/** Prometheus metrics. Labels come from closed sets: dialect, status class, direction, job state. */
+export class Metrics {
+  readonly #registry = new Registry()
+  readonly #requests: Counter
+  readonly #seconds: Histogram
+  readonly #bytes: Counter
+  readonly #inFlight: Gauge
+
+  constructor(observed: Observed) {
+    const registers = [this.#registry]
+    collectDefaultMetrics({ register: this.#registry, prefix: 'packhorse_' })
+    this.#requests = new Counter({
+      name: 'packhorse_http_requests_total',
+      help: 'Requests answered, by dialect and class of status; cut = the connection ended first',
+      labelNames: ['dialect', 'status'],
+      registers,
+    })
+    this.#seconds = new Histogram({
+      name: 'packhorse_http_request_seconds',
+      help: 'Time from the head of the request to the end of the answer',
+      labelNames: ['dialect'],
+      buckets: [0.005, 0.025, 0.1, 0.5, 2, 10, 60, 600],
+      registers,
+    })
+    this.#bytes = new Counter({
+      name: 'packhorse_http_bytes_total',
+      help: 'Bytes of requests (in) and answers (out)',
+      labelNames: ['dialect', 'direction'],
+      registers,
+    })
+    this.#inFlight = new Gauge({
+      name: 'packhorse_http_requests_in_flight',
+      help: 'Requests that are being answered',
+      registers,
+    })
+    observeHub(observed, registers)
+  }
+
+  /** Counts every request that passes. */
+  count(): RequestHandler {
+    return (req, res, next) => {
+      const start = process.hrtime.bigint()
+      this.#inFlight.inc()
+      res.once('close', () => {
+        const dialect = dialectOf(req)
+        const { bytesIn, bytesOut } = wireBytes(req)
+        const status = res.writableFinished ? `${Math.floor(res.statusCode / 100)}xx` : 'cut'
+        this.#inFlight.dec()
+        this.#requests.inc({ dialect, status })
+        this.#seconds.observe({ dialect }, Number(process.hrtime.bigint() - start) / 1e9)
+        this.#bytes.inc({ dialect, direction: 'in' }, bytesIn)
+        this.#bytes.inc({ dialect, direction: 'out' }, bytesOut)
+      })
+      next()
+    }
+  }
+
+  async text(): Promise<{ type: string; body: string }> {
+    return { type: this.#registry.contentType, body: await this.#registry.metrics() }
+  }
+}
+
+function observeHub({ git, stores }: Observed, registers: Registry[]): void {
+  new Gauge({
+    name: 'packhorse_git_processes',
+    help: 'git processes that this process is running',
+    registers,
+    collect() {
+      this.set(git.runningProcesses())
+    },
+  })
+  new Gauge({
+    name: 'packhorse_jobs',
+    help: 'Background jobs by state; failing ones are waiting for their next attempt',
+    labelNames: ['state'],
+    registers,
+    async collect() {
+      const { waiting, running, failing } = await stores.jobs.counts()
+      this.set({ state: 'waiting' }, waiting)
+      this.set({ state: 'running' }, running)
+      this.set({ state: 'failing' }, failing)
+    },
+  })
+  const totals = cached(() => stores.totals(), TOTALS_FRESH_MS)
+  const total = (name: string, help: string, key: keyof Awaited<ReturnType<typeof totals>>) =>
+    new Gauge({
+      name,
+      help,
+      registers,
+      async collect() {
+        this.set((await totals())[key])
+      },
+    })
+  total('packhorse_repositories', 'Repositories', 'repositories')
+  total('packhorse_users', 'Accounts of people', 'users')
+  total('packhorse_lfs_objects', 'LFS objects stored, each once', 'lfsObjects')
+  total('packhorse_lfs_bytes', 'Their bytes', 'lfsBytes')
+}
+
+function cached<T>(make: () => Promise<T>, freshMs: number): () => Promise<T> {
+  let kept: Promise<T> | undefined
+  let madeAt = 0
+  return () => {
+    if (!kept || Date.now() - madeAt > freshMs) {
+      madeAt = Date.now()
+      kept = make()
+      kept.catch(() => {
+        kept = undefined
+      })
+    }
+    return kept
+  }
+}
