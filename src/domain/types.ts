@@ -116,6 +116,8 @@ export interface Ref {
   readonly oid: GitOid
   /** Target commit of an annotated tag. */
   readonly peeled?: GitOid
+  /** Of a symbolic ref: the name it leads to in the end. */
+  readonly symref?: string
 }
 
 /** oid null = the ref did not exist before, or does not exist after. */

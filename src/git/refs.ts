@@ -1,16 +1,18 @@
 import { createHash } from 'node:crypto'
-import { type BigIntStats, readdirSync, readFileSync, statSync } from 'node:fs'
+import { lstatSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { LRUCache } from 'lru-cache'
 import { HubError } from '../domain/errors.js'
 import type { RefSnapshot } from '../domain/ports.js'
+import { isRefName } from '../domain/refs/ref-names.js'
 import type { Ref } from '../domain/types.js'
+import { compareRefNames } from '../protocol/git-v2.js'
 
 /*
  * A repository's refs on disk (gitrepository-layout(5)):
  *   HEAD                 "ref: refs/heads/main\n"
  *   packed-refs          "# pack-refs with: …\n" then "<oid> <name>\n", "^<peeled>\n" after an annotated tag
- *   refs/**              one file a loose ref, "<oid>\n"; it wins over packed-refs
+ *   refs/**              one file a loose ref, "<oid>\n" or "ref: <name>\n"; it wins over packed-refs
  *
  * A snapshot is kept with the stat of everything it was read from. Every change of a loose ref is a rename within
  * its directory and every change of packed-refs a rename over it, so equal stats mean equal refs, except within one
@@ -18,128 +20,205 @@ import type { Ref } from '../domain/types.js'
  */
 const CLOCK_GRANULE_NS = 20_000_000n
 const HIDDEN = 'refs/packhorse/'
+const MAX_SYMREF_DEPTH = 5
+
+interface Source {
+  readonly path: string
+  readonly mark: string
+}
 
 interface Kept {
   readonly snapshot: RefSnapshot
-  readonly sources: readonly { readonly path: string; readonly mark: string }[]
+  readonly sources: readonly Source[]
   readonly trusted: boolean
 }
 
+interface Packed {
+  readonly mark: string
+  /** By name, without hidden ones. */
+  readonly refs: readonly Ref[]
+  readonly byName: ReadonlyMap<string, Ref>
+}
+
+type Loose = { readonly oid: string } | { readonly symref: string }
+
 export class RefReader {
   readonly #kept = new LRUCache<string, Kept>({ max: 5_000 })
+  /** packed-refs changes much less often than the loose refs beside it. */
+  readonly #packed = new LRUCache<string, Packed>({ max: 1_000 })
 
   read(directory: string): RefSnapshot {
     const kept = this.#kept.get(directory)
     if (kept?.trusted && kept.sources.every(({ path, mark }) => markOf(path) === mark))
       return kept.snapshot
-    const fresh = readRefs(directory)
+    const fresh = this.#readAll(directory)
     this.#kept.set(directory, fresh)
     return fresh.snapshot
   }
 
   forget(directory: string): void {
     this.#kept.delete(directory)
+    this.#packed.delete(directory)
   }
-}
 
-function markOf(path: string): string {
-  const it = statSync(path, { bigint: true, throwIfNoEntry: false })
-  return it ? `${it.ino}:${it.mtimeNs}:${it.ctimeNs}:${it.size}` : ''
-}
-
-function readRefs(directory: string): Kept {
-  const sources: { path: string; mark: string }[] = []
-  let newest = 0n
-  const see = (path: string): BigIntStats | undefined => {
-    const it = statSync(path, { bigint: true, throwIfNoEntry: false })
-    sources.push({ path, mark: it ? `${it.ino}:${it.mtimeNs}:${it.ctimeNs}:${it.size}` : '' })
-    if (it && it.ctimeNs > newest) newest = it.ctimeNs
-    return it
-  }
-  const headPath = join(directory, 'HEAD')
-  if (!see(headPath))
-    throw new HubError('git_failed', 'repository directory is missing', { directory })
-  const defaultBranch = readHead(headPath)
-  // loose before packed: pack-refs writes packed-refs first and removes loose files after
-  const loose = new Map<string, string>()
-  const walk = (relative: string) => {
-    const path = join(directory, relative)
-    see(path)
-    for (const entry of readdirSync(path, { withFileTypes: true })) {
-      const name = `${relative}/${entry.name}`
-      if (entry.isDirectory()) {
-        walk(name)
-      } else if (!entry.name.endsWith('.lock')) {
-        const oid = readLoose(join(directory, name))
-        if (oid) loose.set(name, oid)
+  #readAll(directory: string): Kept {
+    for (let attempt = 0; ; attempt += 1) {
+      const from = BigInt(Date.now()) * 1_000_000n
+      try {
+        const { snapshot, sources, newest } = this.#readOnce(directory)
+        return { snapshot, sources, trusted: from - newest > CLOCK_GRANULE_NS }
+      } catch (err) {
+        // git removes directories that became empty while we walk
+        if ((err as NodeJS.ErrnoException).code !== 'ENOENT' || attempt === 10) throw err
       }
     }
   }
-  walk('refs')
-  const packedPath = join(directory, 'packed-refs')
-  see(packedPath)
-  const packed = readPacked(packedPath)
-  const refs: Ref[] = []
-  for (const [name, ref] of packed) if (!loose.has(name) && !name.startsWith(HIDDEN)) refs.push(ref)
-  for (const [name, oid] of loose) {
-    if (name.startsWith(HIDDEN)) continue
-    const known = packed.get(name)
-    refs.push(known && known.oid === oid ? known : { name, oid })
+
+  #readOnce(directory: string) {
+    const sources: Source[] = []
+    let newest = 0n
+    const see = (path: string): string => {
+      const it = lstatSync(path, { bigint: true, throwIfNoEntry: false })
+      const mark = it ? `${it.ino}:${it.mtimeNs}:${it.ctimeNs}:${it.size}` : ''
+      sources.push({ path, mark })
+      if (it && it.ctimeNs > newest) newest = it.ctimeNs
+      return mark
+    }
+    const headPath = join(directory, 'HEAD')
+    if (see(headPath) === '')
+      throw new HubError('git_failed', 'repository directory is missing', { directory })
+    const defaultBranch = readHead(headPath)
+    // loose before packed: pack-refs writes packed-refs first and removes loose files after
+    const loose = new Map<string, Loose>()
+    const walk = (relative: string): void => {
+      const path = join(directory, relative)
+      see(path)
+      for (const entry of readdirSync(path, { withFileTypes: true })) {
+        const name = `${relative}/${entry.name}`
+        if (entry.isDirectory()) {
+          if (`${name}/` !== HIDDEN) walk(name)
+        } else if (entry.isFile() && isRefName(name)) {
+          const it = readLoose(join(directory, name))
+          if (it) loose.set(name, it)
+        }
+      }
+    }
+    walk('refs')
+    const packedPath = join(directory, 'packed-refs')
+    const mark = see(packedPath)
+    let packed = this.#packed.get(directory)
+    if (packed?.mark !== mark) {
+      packed = readPacked(packedPath, mark)
+      this.#packed.set(directory, packed)
+    }
+    const refs = merge(packed, resolveLoose(loose, packed))
+    return { snapshot: snapshotOf(defaultBranch, refs), sources, newest }
   }
-  refs.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0))
+}
+
+function snapshotOf(defaultBranch: string, refs: readonly Ref[]): RefSnapshot {
   const headName = `refs/heads/${defaultBranch}`
-  const hash = createHash('sha256').update(`${headName}\n`)
-  for (const ref of refs) hash.update(`${ref.oid} ${ref.name}\n`)
-  const snapshot: RefSnapshot = {
-    defaultBranch,
-    headOid: refs.find((it) => it.name === headName)?.oid ?? null,
-    refs,
-    digest: hash.digest('hex'),
+  let text = `${headName}\n`
+  let headOid: string | null = null
+  for (const ref of refs) {
+    text += `${ref.oid} ${ref.name}\n`
+    if (ref.name === headName) headOid = ref.oid
   }
-  const age = BigInt(Date.now()) * 1_000_000n - newest
-  return { snapshot, sources, trusted: age > CLOCK_GRANULE_NS }
+  const digest = createHash('sha256').update(text).digest('hex')
+  return { defaultBranch, headOid, refs, digest }
+}
+
+function markOf(path: string): string {
+  const it = lstatSync(path, { bigint: true, throwIfNoEntry: false })
+  return it ? `${it.ino}:${it.mtimeNs}:${it.ctimeNs}:${it.size}` : ''
 }
 
 function readHead(path: string): string {
-  const text = readFileSync(path, 'latin1')
-  const branch = /^ref: refs\/heads\/(.+)\n?$/.exec(
-    Buffer.from(text, 'latin1').toString('utf8'),
-  )?.[1]
+  // a link would be an old way of pointing at a branch, or a way out of the repository
+  const text = lstatSync(path).isFile() ? readFileSync(path, 'utf8') : ''
+  const branch = /^ref: refs\/heads\/(.+)\n?$/.exec(text)?.[1]?.trimEnd()
   if (!branch) throw new HubError('git_failed', 'HEAD is not a branch', { path })
-  return branch.trimEnd()
+  return branch
 }
 
-function readLoose(path: string): string | undefined {
-  try {
-    const text = readFileSync(path, 'latin1')
-    return /^([0-9a-f]{64}|[0-9a-f]{40})\s/.exec(text)?.[1]
-  } catch (err) {
-    if ((err as NodeJS.ErrnoException).code === 'ENOENT') return undefined // deleted while we looked
-    throw err
-  }
-}
-
-function readPacked(path: string): Map<string, Ref> {
-  const refs = new Map<string, Ref>()
+function readLoose(path: string): Loose | undefined {
   let text: string
   try {
     text = readFileSync(path, 'utf8')
   } catch (err) {
-    if ((err as NodeJS.ErrnoException).code === 'ENOENT') return refs
+    if ((err as NodeJS.ErrnoException).code === 'ENOENT') return undefined // deleted while we looked
     throw err
   }
-  const fullyPeeled =
-    text.startsWith('#') && text.slice(0, text.indexOf('\n')).includes(' fully-peeled')
-  let last: { name: string; oid: string } | undefined
+  const oid = /^([0-9a-f]{64}|[0-9a-f]{40})\s/.exec(text)?.[1]
+  if (oid) return /^0+$/.test(oid) ? undefined : { oid }
+  const symref = /^ref: (refs\/\S+)\s*$/.exec(text)?.[1]
+  return symref === undefined ? undefined : { symref }
+}
+
+/** Loose refs in order, symbolic ones with what they lead to; dangling ones are left out, as git does. */
+function resolveLoose(loose: ReadonlyMap<string, Loose>, packed: Packed): Ref[] {
+  const follow = (name: string, depth: number): Ref | undefined => {
+    const it = loose.get(name)
+    if (!it) return packed.byName.get(name)
+    if ('oid' in it) return { name, oid: it.oid }
+    return depth < MAX_SYMREF_DEPTH ? follow(it.symref, depth + 1) : undefined
+  }
+  const refs: Ref[] = []
+  for (const [name, it] of loose) {
+    const end = follow(name, 0)
+    if (!end) continue
+    const known = packed.byName.get(name)
+    if ('symref' in it) refs.push({ name, oid: end.oid, symref: end.name })
+    else refs.push(known?.oid === it.oid ? known : end)
+  }
+  return refs.sort((a, b) => compareRefNames(a.name, b.name))
+}
+
+/** Both in order of the name; a loose ref hides the packed one of its name. */
+function merge(packed: Packed, loose: readonly Ref[]): Ref[] {
+  const refs: Ref[] = []
+  let at = 0
+  for (const ref of packed.refs) {
+    for (let it = loose[at]; it; it = loose[at]) {
+      const order = compareRefNames(it.name, ref.name)
+      if (order > 0) break
+      refs.push(it)
+      at += 1
+    }
+    if (refs.at(-1)?.name !== ref.name) refs.push(ref)
+  }
+  for (; at < loose.length; at += 1) refs.push(loose[at] as Ref)
+  return refs
+}
+
+function readPacked(path: string, mark: string): Packed {
+  let text = ''
+  try {
+    text = readFileSync(path, 'utf8')
+  } catch (err) {
+    if ((err as NodeJS.ErrnoException).code !== 'ENOENT') throw err
+  }
+  const header = text.startsWith('#') ? text.slice(0, text.indexOf('\n')) : ''
+  const fullyPeeled = header.includes(' fully-peeled')
+  const byName = new Map<string, Ref>()
+  let last: Ref | undefined
   for (const line of text.split('\n')) {
     if (line.startsWith('^')) {
-      if (last) refs.set(last.name, { ...last, peeled: line.slice(1) })
+      if (last) byName.set(last.name, { ...last, peeled: line.slice(1) })
     } else if (line && !line.startsWith('#')) {
       const space = line.indexOf(' ')
-      last = { oid: line.slice(0, space), name: line.slice(space + 1) }
+      const name = line.slice(space + 1)
+      last = undefined
+      if (name.startsWith(HIDDEN) || name.includes('\ufffd')) continue
+      last = { oid: line.slice(0, space), name }
       // with "fully-peeled", a ref without a ^ line is known not to be a tag object
-      refs.set(last.name, fullyPeeled ? { ...last, peeled: last.oid } : last)
+      byName.set(name, fullyPeeled ? { ...last, peeled: last.oid } : last)
     }
   }
-  return refs
+  const refs = [...byName.values()]
+  const sorted = refs.every(
+    (it, n) => n === 0 || compareRefNames(refs[n - 1]?.name ?? '', it.name) < 0,
+  )
+  if (!sorted) refs.sort((a, b) => compareRefNames(a.name, b.name))
+  return { mark, refs, byName }
 }

@@ -84,7 +84,13 @@ export async function receivePack(it: GitRequest): Promise<void> {
 }
 
 async function sendRefs({ res, opened, parts }: GitRequest, message: Buffer): Promise<void> {
-  const request = parseLsRefs(readable(() => parsePackets(message)))
+  const request = readable(() => parseLsRefs(parsePackets(message)))
+  const { objectFormat } = opened.repo
+  if (request.objectFormat !== objectFormat)
+    throw new HubError(
+      'invalid_input',
+      `mismatched object format: server ${objectFormat}; client ${request.objectFormat.slice(0, 20)}`,
+    )
   const snapshot = await parts.git.snapshot(opened.repo.id)
   const peeled = request.peel ? await parts.git.peel(opened.repo.id, snapshot) : new Map()
   res.type('application/x-git-upload-pack-result')

@@ -1,8 +1,8 @@
 import { HubError } from '../errors.js'
 
-const BAD = /[\x00-\x20\x7f~^:?*[\\]|\.\.|@\{|\/\/|\.lock(\/|$)|(^|\/)\.|\.$|\/$|^\/|^@$/
+const BAD = /[\x00-\x20\x7f~^:?*[\\]|\.\.|@\{|\/\/|\.lock(\/|$)|(^|\/)\.|\.$|\/$|^\/|^@$|\ufffd/
 
-/** git-check-ref-format(1), applied to a full name such as `refs/heads/main`. */
+/** git-check-ref-format(1), applied to a full name such as `refs/heads/main`; names that are not UTF-8 do not pass. */
 export function isRefName(name: string): boolean {
   return name.length <= 1024 && name.includes('/') && !BAD.test(name)
 }
