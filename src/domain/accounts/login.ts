@@ -74,18 +74,18 @@ export class Login {
       ? await this.#accounts.findUserByEmail(name)
       : await this.#accounts.findUser(name)
     const hash = user?.isActive ? await this.#accounts.findPasswordHash(user.id) : undefined
-    // nothing that was verified under an old password is found under the new one's hash
+    // per address: what the owner got right must not let a guesser elsewhere past the limit
     const seen = createHmac('sha256', this.#verifiedKey)
-      .update(`${user?.id ?? ''}\0${hash ?? ''}\0${password}`)
+      .update([address, name, hash ?? '', password].join('\0'))
       .digest('base64')
     if (user && hash && this.#verified.has(seen))
       return this.#callerOf(user, address, 'password', 'admin', undefined)
     // the same words at the same time are one attempt: git asks in parallel
     const attempt =
-      this.#running.get(`${address} ${name} ${seen}`) ??
+      this.#running.get(seen) ??
       this.#attempt(user ? String(user.id) : unknownAccount(name), hash, password, address)
-    this.#running.set(`${address} ${name} ${seen}`, attempt)
-    const right = await attempt.finally(() => this.#running.delete(`${address} ${name} ${seen}`))
+    this.#running.set(seen, attempt)
+    const right = await attempt.finally(() => this.#running.delete(seen))
     if (!user || !hash || !right)
       throw new HubError('bad_credentials', 'Invalid username or password.')
     this.#verified.set(seen, true)
