@@ -70,6 +70,17 @@ export function check<T extends z.ZodType>(schema: T, value: unknown): z.output<
   )
 }
 
+/** Hands a long body to `take`, whose failure does not cut the connection: the client gets to read what was wrong. */
+export async function takeBody<T>(req: Request, take: (body: Readable) => Promise<T>): Promise<T> {
+  try {
+    const pieces = req.iterator({ destroyOnReturn: false })
+    return await take(Readable.from(pieces, { objectMode: false }))
+  } catch (err) {
+    dropRest(req)
+    throw err
+  }
+}
+
 /** Aborts when the client goes away before the answer is complete. */
 export function abortSignalOf(res: import('express').Response): AbortSignal {
   const controller = new AbortController()

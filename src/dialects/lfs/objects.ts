@@ -2,8 +2,8 @@ import { type Request, type Response, Router } from 'express'
 import { z } from 'zod'
 import type { SignedAction } from '../../domain/access/signed-actions.js'
 import { HubError } from '../../domain/errors.js'
-import type { Repo, Right } from '../../domain/types.js'
-import { abortSignalOf, check, readJson } from '../../http/body.js'
+import type { Caller, Repo, Right } from '../../domain/types.js'
+import { abortSignalOf, check, readJson, takeBody } from '../../http/body.js'
 import { sendBytes } from '../../http/send-bytes.js'
 import { LFS_JSON } from './errors.js'
 import type { LfsParts } from './parts.js'
@@ -32,18 +32,27 @@ export function objectRoutes(parts: LfsParts): Router {
 
 async function upload(parts: LfsParts, req: Request, res: Response): Promise<void> {
   const { action, repo } = await authorise(parts, req, 'lfs.upload', 'write')
-  const claimed = req.get('content-length')
-  if (claimed !== undefined && Number(claimed) !== action.size)
-    throw new HubError('unprocessable', `The object has ${action.size} bytes, not ${claimed}.`)
-  await parts.objects.receive(repo, action, req, abortSignalOf(res))
+  requireLength(req, action.size)
+  await takeBody(req, (body) => parts.objects.receive(repo, action, body, abortSignalOf(res)))
   res.status(200).end()
 }
 
 async function part(parts: LfsParts, req: Request, res: Response): Promise<void> {
   const { action } = await authorise(parts, req, 'lfs.part', 'write')
+  const { uploads } = parts.objects
   const { uploadId = '', part: number = 0 } = action
-  const { etag } = await parts.objects.receivePart(uploadId, number, req, abortSignalOf(res))
+  requireLength(req, await uploads.partBytes(uploadId, number))
+  const { etag } = await takeBody(req, (body) =>
+    uploads.receivePart(uploadId, number, body, abortSignalOf(res)),
+  )
   res.status(200).set('ETag', `"${etag}"`).end()
+}
+
+/** Content-Length is a claim, but one that is known to be wrong need not be waited for. */
+function requireLength(req: Request, bytes: number): void {
+  const claimed = req.get('content-length')
+  if (claimed !== undefined && Number(claimed) !== bytes)
+    throw new HubError('unprocessable', `There are ${bytes} bytes to come, not ${claimed}.`)
 }
 
 async function complete(parts: LfsParts, req: Request, res: Response): Promise<void> {
@@ -51,7 +60,7 @@ async function complete(parts: LfsParts, req: Request, res: Response): Promise<v
   const body = check(CompleteBody, await readJson(req, 4 * 1024 * 1024))
   if (body.oid !== action.oid)
     throw new HubError('unprocessable', 'The oid is not the one of this upload.')
-  await parts.objects.complete(action.uploadId ?? '', repo, action, abortSignalOf(res))
+  await parts.objects.uploads.complete(action.uploadId ?? '', repo, action)
   res.type(LFS_JSON).send('{}')
 }
 
@@ -85,14 +94,21 @@ async function authorise(
   const action = parts.signer.verify(String(req.query.token ?? ''), op)
   if (action.repoId !== req.params.repoId || action.oid !== req.params.oid)
     throw new HubError('not_authenticated', 'This link is for another object.')
-  const address = req.ip ?? ''
-  const caller =
-    action.userId === null
-      ? parts.login.anonymous(address)
-      : ((await parts.login.byUserId(action.userId, 'write', address)) ??
-        parts.login.anonymous(address))
+  const caller = await callerBehind(parts, action, req.ip ?? '')
   const found = await parts.repos.findById(action.repoId)
   if (!found) throw new HubError('repo_not_found', 'Repository not found')
-  const { repo } = await parts.access.openRepo(caller, found, right)
-  return { action, repo }
+  const opened = await parts.access.openRepo(caller, found, right)
+  await parts.access.requireContent(caller, opened)
+  return { action, repo: opened.repo }
+}
+
+async function callerBehind(
+  { login }: LfsParts,
+  { userId, role = 'write', siteAdmin }: SignedAction,
+  address: string,
+): Promise<Caller> {
+  const anonymous = login.anonymous(address)
+  if (siteAdmin) return { ...anonymous, role, isSiteAdmin: true, via: 'signed' }
+  if (userId === null) return anonymous
+  return (await login.byUserId(userId, role, address)) ?? anonymous
 }

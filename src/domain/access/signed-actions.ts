@@ -1,13 +1,24 @@
 import jwt from 'jsonwebtoken'
 import { HubError } from '../errors.js'
+import type { TokenRole } from '../types.js'
 
 /** What a self-authorising URL permits: one operation on one object of one repository, for one user, for a while. */
 export interface SignedAction {
-  readonly op: 'lfs.upload' | 'lfs.download' | 'lfs.part' | 'lfs.complete' | 'lfs.verify' | 'blob.download'
+  readonly op:
+    | 'lfs.upload'
+    | 'lfs.download'
+    | 'lfs.part'
+    | 'lfs.complete'
+    | 'lfs.verify'
+    | 'blob.download'
   readonly repoId: string
   readonly oid: string
   readonly size: number
   readonly userId: number | null
+  /** The most that the credential permitted which asked for this; `write` when it is not said. */
+  readonly role?: TokenRole
+  /** Asked for with the operator's admin token, which has no user. */
+  readonly siteAdmin?: boolean
   /** Multipart: the upload and the part number. */
   readonly uploadId?: string
   readonly part?: number

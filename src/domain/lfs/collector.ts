@@ -1,9 +1,11 @@
 import { isoNow } from '../../lib/ids.js'
-import type { GitEngine, HoldStore, LfsStore, ObjectStore, RepoStore } from '../ports.js'
-import type { LfsOid, Repo } from '../types.js'
-import { lfsKey } from './objects.js'
+import type { GitEngine, LfsStore, ObjectStore, RefSnapshot, RepoStore } from '../ports.js'
+import type { LfsOid, Repo, RepoId } from '../types.js'
+import { emptyDiscards } from './discards.js'
 
 const PAGE = 1_000
+/** How long writers under way are waited for. Links that are still marked then go the next time. */
+const DRAIN_MS = 10_000
 
 export interface CollectReport {
   /** Links that no commit of their repository names. */
@@ -16,91 +18,129 @@ export interface CollectReport {
 /**
  * Frees LFS objects by reachability over all repositories: a link goes when no ref of its repository reaches a pointer
  * to it, an object goes when it has no link. Leases (fresh uploads, offered objects) keep both until the push came.
+ *
+ * A link goes in two steps, so that no writer is locked out and none is overlooked. First it is marked. Whoever is about
+ * to name the object in a commit leases it, which lifts the mark; so every writer that begins after the mark is safe.
+ * Then the writers that were under way are waited for, and the refs are looked at once more: whatever is still marked
+ * and still unreached cannot be on its way into a commit.
  */
 export class LfsCollector {
-  readonly #holds: HoldStore
   readonly #lfs: LfsStore
   readonly #repos: RepoStore
   readonly #git: GitEngine
   readonly #store: ObjectStore
 
-  constructor(parts: {
-    lfs: LfsStore
-    repos: RepoStore
-    holds: HoldStore
-    git: GitEngine
-    store: ObjectStore
-  }) {
-    this.#holds = parts.holds
+  constructor(parts: { lfs: LfsStore; repos: RepoStore; git: GitEngine; store: ObjectStore }) {
     this.#lfs = parts.lfs
     this.#repos = parts.repos
     this.#git = parts.git
     this.#store = parts.store
   }
 
+  /** A dry run changes nothing and reports what a run right after it would do. */
   async collect(options: {
     dryRun: boolean
     graceSeconds: number
     onProgress?: (done: number, repo: Repo) => void
   }): Promise<CollectReport> {
     const report: CollectReport = { unlinked: 0, objects: 0, bytes: 0 }
-    await this.#lfs.purgeExpiredLeases()
-    let after = 0
+    const before = isoNow(-options.graceSeconds * 1000)
+    const wouldLose = new Map<LfsOid, number>()
     let done = 0
-    for (;;) {
-      const page = await this.#repos.scan(after, PAGE)
-      for (const repo of page) {
-        report.unlinked += await this.releaseUnreachable(repo, options.dryRun)
-        done += 1
-        options.onProgress?.(done, repo)
-      }
-      const last = page.at(-1)
-      if (!last) break
-      after = last.seq
+    for await (const repo of this.#everyRepo()) {
+      if (options.dryRun)
+        for (const oid of await this.#listUnreached(repo)) {
+          report.unlinked += 1
+          wouldLose.set(oid, (wouldLose.get(oid) ?? 0) + 1)
+        }
+      else report.unlinked += await this.releaseUnreachable(repo)
+      done += 1
+      options.onProgress?.(done, repo)
     }
-    await this.#sweepObjects(options, report)
-    if (!options.dryRun) await this.#sweepUploads()
+    await this.#collectOrphans(before, options.dryRun, report)
+    if (options.dryRun) await this.#countFutureOrphans(before, wouldLose, report)
+    else await this.#tidy()
     return report
   }
 
-  /** Drops this repository's links to objects that none of its refs reaches and nobody leased. Answers how many. */
-  async releaseUnreachable(repo: Repo, dryRun = false): Promise<number> {
-    const links: LfsOid[] = []
-    for (let after = ''; ; ) {
-      const page = await this.#lfs.listLinks(repo.id, after, PAGE)
-      links.push(...page.map((it) => it.oid))
+  async *#everyRepo(): AsyncGenerator<Repo> {
+    for (let after = 0; ; ) {
+      const page = await this.#repos.scan(after, PAGE)
+      yield* page
       const last = page.at(-1)
-      if (!last) break
-      after = last.oid
+      if (!last) return
+      after = last.seq
     }
-    if (links.length === 0) return 0
-    const { refs, digest } = await this.#git.snapshot(repo.id)
-    const unreached = new Set(links)
-    const tips = [...new Set(refs.map((it) => it.oid))]
-    for await (const pointer of this.#git.newPointers(repo.id, tips, { not: 'nothing' }))
-      unreached.delete(pointer.oid)
-    if (dryRun || unreached.size === 0) return unreached.size
-    // while a mirror copies it, nothing goes; a later run takes it
-    if ((await this.#holds.find(repo.id)).length > 0) return 0
-    // refs that moved meanwhile may reach them again: the next run looks anew
-    return (await this.#lfs.unlinkUnleased(repo.id, [...unreached], digest)) ?? 0
   }
 
-  async #sweepObjects(
-    options: { dryRun: boolean; graceSeconds: number },
-    report: CollectReport,
-  ): Promise<void> {
-    if (!options.dryRun) await this.finishDeletions()
-    const before = isoNow(-options.graceSeconds * 1000)
+  /** Drops this repository's links to objects that none of its refs reaches and nobody leased. Answers how many. */
+  async releaseUnreachable(repo: Repo): Promise<number> {
+    const links = await this.#listLinks(repo.id)
+    if (links.size === 0) return 0
+    const first = await this.#unreached(repo.id, [...links.keys()])
+    const marked = await this.#lfs.condemn(repo.id, first.oids)
+    const unreached = new Set(first.oids)
+    const reached = [...links].filter(([oid, marked]) => marked && !unreached.has(oid))
+    await this.#lfs.pardon(
+      repo.id,
+      reached.map(([oid]) => oid),
+    )
+    if (marked.length === 0 || !(await this.#drain(repo.id))) return 0
+    const { oids, digest } = await this.#unreached(repo.id, marked, first.digest)
+    return this.#lfs.unlinkCondemned(repo.id, oids, digest)
+  }
+
+  /** Oid -> whether it is marked. */
+  async #listLinks(repoId: RepoId): Promise<Map<LfsOid, boolean>> {
+    const links = new Map<LfsOid, boolean>()
+    for (let after = ''; ; ) {
+      const page = await this.#lfs.listLinks(repoId, after, PAGE)
+      for (const { oid, condemned } of page) links.set(oid, condemned)
+      const last = page.at(-1)
+      if (!last) return links
+      after = last.oid
+    }
+  }
+
+  /** Of these, those that no ref reaches; all of them when the refs still are the ones with the digest `known`. */
+  async #unreached(
+    repoId: RepoId,
+    oids: readonly LfsOid[],
+    known?: string,
+  ): Promise<{ oids: LfsOid[]; digest: string }> {
+    const { refs, digest }: RefSnapshot = await this.#git.snapshot(repoId)
+    if (digest === known) return { oids: [...oids], digest }
+    const left = new Set(oids)
+    const tips = [...new Set(refs.map((it) => it.oid))]
+    for await (const pointer of this.#git.newPointers(repoId, tips, { not: 'nothing' }))
+      left.delete(pointer.oid)
+    return { oids: [...left], digest }
+  }
+
+  /** Waits until no writer is at work that may have begun before now; false when that takes too long. */
+  async #drain(repoId: RepoId): Promise<boolean> {
+    const deadline = Date.now() + DRAIN_MS
+    while ((await this.#git.pushesInFlight(repoId)) > 0) {
+      if (Date.now() > deadline) return false
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+    return true
+  }
+
+  async #listUnreached(repo: Repo): Promise<LfsOid[]> {
+    const links = await this.#listLinks(repo.id)
+    if (links.size === 0) return []
+    const { oids } = await this.#unreached(repo.id, [...links.keys()])
+    return this.#lfs.listUnleased(repo.id, oids)
+  }
+
+  async #collectOrphans(before: string, dryRun: boolean, report: CollectReport): Promise<void> {
     for (let after = ''; ; ) {
       const page = await this.#lfs.listOrphans(before, after, PAGE)
-      for (const object of page) {
-        if (!options.dryRun) {
-          if (!(await this.#lfs.claimOrphan(object.oid))) continue
-          await this.#delete(object.oid)
-        }
+      for (const { oid, size } of page) {
+        if (!dryRun && !(await this.#lfs.takeOrphan(oid))) continue
         report.objects += 1
-        report.bytes += object.size
+        report.bytes += size
       }
       const last = page.at(-1)
       if (!last) return
@@ -108,21 +148,26 @@ export class LfsCollector {
     }
   }
 
-  /** Deletions that a crash cut off. */
-  async finishDeletions(): Promise<void> {
-    for (const { oid } of await this.#lfs.listDeleting()) await this.#delete(oid)
-  }
-
-  async #delete(oid: LfsOid): Promise<void> {
-    await this.#store.delete(lfsKey(oid))
-    await this.#lfs.dropOrphan(oid)
-  }
-
-  async #sweepUploads(): Promise<void> {
-    for (const upload of await this.#lfs.listExpiredUploads()) {
-      if (upload.storeUploadId)
-        await this.#store.parts.abort(lfsKey(upload.oid), upload.storeUploadId)
-      await this.#lfs.deleteUpload(upload.id)
+  async #countFutureOrphans(
+    before: string,
+    wouldLose: ReadonlyMap<LfsOid, number>,
+    report: CollectReport,
+  ): Promise<void> {
+    for (const { oid, size, links } of await this.#lfs.countLinks([...wouldLose.keys()], before)) {
+      if (links !== wouldLose.get(oid)) continue
+      report.objects += 1
+      report.bytes += size
     }
+  }
+
+  async #tidy(): Promise<void> {
+    await this.#lfs.purgeExpiredLeases()
+    await this.#lfs.expireUploads()
+    await this.finishDeletions()
+  }
+
+  /** Also what a crash cut off. */
+  finishDeletions(): Promise<void> {
+    return emptyDiscards(this.#lfs, this.#store)
   }
 }

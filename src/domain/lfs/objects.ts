@@ -1,39 +1,53 @@
 import type { Readable } from 'node:stream'
 import { isoNow } from '../../lib/ids.js'
+import { mapLimited } from '../../lib/map-limited.js'
 import type { Access } from '../access/access.js'
 import { HubError } from '../errors.js'
-import type { ByteRange, LfsObject, LfsStore, LfsUpload, ObjectStore, RepoStore } from '../ports.js'
+import type { ByteRange, LfsObject, LfsStore, LfsUpload, ObjectStore } from '../ports.js'
 import type { Quotas } from '../quotas/quotas.js'
 import type { PushPolicy } from '../refs/push-policy.js'
-import type { Caller, LfsOid, LfsPointer, Repo, RepoId } from '../types.js'
+import type { Caller, LfsOid, LfsPointer, Repo } from '../types.js'
+import { emptyDiscards } from './discards.js'
+import { type LfsLimits, LfsUploads } from './uploads.js'
 
-export interface LfsLimits {
-  readonly maxBytes: number
-  readonly multipartBytes: number
-  readonly partBytes: number
-  readonly actionSeconds: number
-  readonly graceSeconds: number
-}
+export type { LfsLimits } from './uploads.js'
 
 /** What a client has to do for one object of an upload batch. */
 export type UploadStep =
   | { readonly type: 'stored' }
-  | { readonly type: 'basic' }
-  | { readonly type: 'multipart'; readonly upload: LfsUpload; readonly parts: number }
+  /** PUT it to the hub. */
+  | { readonly type: 'proxied' }
+  /** PUT it to the object store with exactly these headers. */
+  | { readonly type: 'direct'; readonly url: string; readonly headers: Record<string, string> }
+  /** PUT the parts, by number: to the object store where there are URLs, else to the hub. */
+  | {
+      readonly type: 'parts'
+      readonly upload: LfsUpload
+      readonly parts: number
+      readonly urls: readonly string[] | undefined
+    }
   | { readonly type: 'error'; readonly error: HubError }
 
-const MAX_PARTS = 10_000
+/** Where one object of a download batch is. */
+export type DownloadStep =
+  /** At the object store by `url`, else at the hub. */
+  | { readonly type: 'ready'; readonly object: LfsObject; readonly url: string | undefined }
+  /** This repository had it until no commit named it any more. */
+  | { readonly type: 'removed' }
+  | { readonly type: 'error'; readonly error: HubError }
+
+export interface UploadClient {
+  /** Can upload in parts, as the Hugging Face clients do. */
+  readonly parts: boolean
+  /** Sends the headers that an action names. */
+  readonly headers: boolean
+}
+
+const AT_ONCE = 16
 
 /** Reads objects that are stored as chunks (domain/xet). */
 export interface ChunkedContent {
   openObject(oid: LfsOid, range?: ByteRange): Promise<Readable>
-}
-
-/** Key under which a raw LFS object's bytes live. Throws `unprocessable` for anything that is no SHA-256. */
-export function lfsKey(oid: LfsOid): string {
-  if (!isLfsOid(oid))
-    throw new HubError('unprocessable', 'The oid is not a SHA-256 in lower-case hex.')
-  return `lfs/${oid.slice(0, 2)}/${oid.slice(2, 4)}/${oid}`
 }
 
 export function isLfsOid(oid: unknown): oid is LfsOid {
@@ -47,17 +61,16 @@ export function isLfsOid(oid: unknown): oid is LfsOid {
 export class LfsObjects {
   readonly #lfs: LfsStore
   readonly #store: ObjectStore
-  readonly #repos: RepoStore
   readonly #access: Access
   readonly #quotas: Quotas
   readonly #policy: PushPolicy
   readonly #chunked: ChunkedContent
   readonly limits: LfsLimits
+  readonly uploads: LfsUploads
 
   constructor(parts: {
     lfs: LfsStore
     store: ObjectStore
-    repos: RepoStore
     access: Access
     quotas: Quotas
     policy: PushPolicy
@@ -66,73 +79,124 @@ export class LfsObjects {
   }) {
     this.#lfs = parts.lfs
     this.#store = parts.store
-    this.#repos = parts.repos
     this.#access = parts.access
     this.#quotas = parts.quotas
     this.#policy = parts.policy
     this.#chunked = parts.chunked
     this.limits = parts.limits
+    this.uploads = new LfsUploads(parts)
+    this.#policy.onMissing((repo, oids) => this.uploads.settle(repo, oids))
   }
 
   get store(): ObjectStore {
     return this.#store
   }
 
-  /** One step per object, in order; a bad object does not spoil the others. Two queries whatever the number. */
+  /** One step per object, in order; a bad object does not spoil the others. As many queries for one as for a thousand. */
   async planUpload(
     repo: Repo,
     caller: Caller,
     objects: readonly { oid: unknown; size: unknown }[],
-    options: { multipart: boolean },
+    client: UploadClient,
   ): Promise<UploadStep[]> {
     await this.#policy.requireWritable(repo)
     const checked = objects.map((it) => this.#check(it))
     const good = checked.filter((it): it is LfsPointer => !(it instanceof HubError))
-    const oids = [...new Set(good.map((it) => it.oid))]
-    const linked = await this.#lfs.findLinked(repo.id, oids)
-    const absent = oids.filter((it) => !linked.has(it))
-    await this.#adoptReadable(repo, caller, absent, linked)
+    const linked = await this.#linkedOrSettled(
+      repo,
+      good.map((it) => it.oid),
+    )
+    await this.#adoptVisible(repo, caller, good, linked)
     const needed = good.filter((it) => !linked.has(it.oid))
     const full = await this.#reserve(repo, needed)
     // objects that are already there are named again for a reason: keep them, too, until the push
     await this.#lease(
-      repo.id,
+      repo,
       good.filter((it) => linked.has(it.oid)),
     )
-    return Promise.all(
-      checked.map(async (it): Promise<UploadStep> => {
-        if (it instanceof HubError) return { type: 'error', error: it }
-        const known = linked.get(it.oid)
-        if (known)
-          return known.size === it.size
-            ? { type: 'stored' }
-            : {
-                type: 'error',
-                error: new HubError('unprocessable', `The object has ${known.size} bytes.`),
-              }
-        if (full) return { type: 'error', error: full }
-        if (options.multipart && it.size >= this.limits.multipartBytes)
-          return this.#planParts(repo, it)
-        return { type: 'basic' }
-      }),
-    )
+    const uploads = full ? new Map<LfsOid, LfsUpload>() : await this.uploads.open(repo.id, needed)
+    const inParts = client.parts && needed.some((it) => it.size >= this.limits.multipartBytes)
+    return mapLimited(checked, AT_ONCE, async (it): Promise<UploadStep> => {
+      if (it instanceof HubError) return { type: 'error', error: it }
+      const known = linked.get(it.oid)
+      if (known) return known.size === it.size ? { type: 'stored' } : wrongSize(known)
+      if (full) return { type: 'error', error: full }
+      const upload = uploads.get(it.oid)
+      if (upload?.size !== it.size)
+        return {
+          type: 'error',
+          error: new HubError('unprocessable', 'The batch names this object with two sizes.'),
+        }
+      // a client that takes parts expects them for all objects of the batch (git lfs-multipart-upload)
+      if (inParts && it.size > 0) return this.#planParts(upload)
+      return this.#planWhole(upload, client)
+    })
   }
 
-  /** The objects this repository serves; errors `object_not_found` or `unprocessable` for the others, in order. */
+  async #planWhole(upload: LfsUpload, client: UploadClient): Promise<UploadStep> {
+    const { direct } = this.#store
+    const fits = upload.size > 0 && upload.size <= (direct?.maxPutBytes ?? 0)
+    if (!direct || !fits || !client.headers || !(await direct.bindsPut()))
+      return { type: 'proxied' }
+    const order = { seconds: this.limits.actionSeconds, size: upload.size, sha256: upload.oid }
+    return { type: 'direct', ...(await direct.presignPut(upload.key, order)) }
+  }
+
+  async #planParts(opened: LfsUpload): Promise<UploadStep> {
+    const { upload, parts } = await this.uploads.beginParts(opened)
+    const { direct } = this.#store
+    const numbers = Array.from({ length: parts }, (_, at) => at + 1)
+    const urls =
+      direct &&
+      (await mapLimited(numbers, AT_ONCE, (number) =>
+        direct.presignPart(
+          upload.key,
+          upload.storeUploadId ?? '',
+          number,
+          this.limits.actionSeconds,
+        ),
+      ))
+    return { type: 'parts', upload, parts, urls }
+  }
+
+  /** One step per object, in order. */
   async planDownload(
     repo: Repo,
     objects: readonly { oid: unknown; size: unknown }[],
-  ): Promise<(LfsObject | HubError)[]> {
+  ): Promise<DownloadStep[]> {
     const checked = objects.map((it) => this.#check(it))
     const oids = checked.flatMap((it) => (it instanceof HubError ? [] : [it.oid]))
-    const linked = await this.#lfs.findLinked(repo.id, [...new Set(oids)])
-    return checked.map((it) => {
-      if (it instanceof HubError) return it
-      return (
-        linked.get(it.oid) ??
-        new HubError('object_not_found', 'Object does not exist in this repository')
-      )
+    const linked = await this.#linkedOrSettled(repo, oids)
+    const removed = await this.#lfs.findRemoved(
+      repo.id,
+      oids.filter((it) => !linked.has(it)),
+    )
+    return mapLimited(checked, AT_ONCE, async (it): Promise<DownloadStep> => {
+      if (it instanceof HubError) return { type: 'error', error: it }
+      const object = linked.get(it.oid)
+      if (object) return { type: 'ready', object, url: await this.#directUrl(object) }
+      if (removed.has(it.oid)) return { type: 'removed' }
+      return {
+        type: 'error',
+        error: new HubError('object_not_found', 'Object does not exist in this repository'),
+      }
     })
+  }
+
+  async #directUrl(object: LfsObject): Promise<string | undefined> {
+    if (!object.key || object.storage !== 'raw' || object.size === 0) return undefined
+    return this.#store.direct?.presignGet(object.key, { seconds: this.limits.actionSeconds })
+  }
+
+  async #linkedOrSettled(repo: Repo, oids: readonly LfsOid[]): Promise<Map<LfsOid, LfsObject>> {
+    const once = [...new Set(oids)]
+    const linked = await this.#lfs.findLinked(repo.id, once)
+    const absent = once.filter((it) => !linked.has(it))
+    if (absent.length === 0 || !this.#store.direct) return linked
+    await this.uploads.settle(repo, absent)
+    for (const object of (await this.#lfs.findLinked(repo.id, absent)).values())
+      linked.set(object.oid, object)
+    return linked
   }
 
   #check({ oid, size }: { oid: unknown; size: unknown }): LfsPointer | HubError {
@@ -145,44 +209,30 @@ export class LfsObjects {
     return { oid, size }
   }
 
-  /** Links what the caller could download from another repository anyway. */
-  async #adoptReadable(
+  /** Links what the caller could download from another repository anyway, and adds it to `linked`. */
+  async #adoptVisible(
     repo: Repo,
     caller: Caller,
-    absent: readonly LfsOid[],
+    wanted: readonly LfsPointer[],
     linked: Map<LfsOid, LfsObject>,
   ): Promise<void> {
+    const absent = [...new Set(wanted.map((it) => it.oid))].filter((it) => !linked.has(it))
     if (absent.length === 0) return
-    const adopted: LfsObject[] = []
-    for (const object of (await this.#lfs.findObjects(absent)).values())
-      if (await this.#mayRead(caller, object.oid)) adopted.push(object)
-    if (adopted.length === 0) return
+    const visible = await this.#lfs.findVisible(absent, this.#access.visibleTo(caller))
+    if (visible.size === 0) return
     // without room they count as absent, and the reservation that follows says so
-    if (await this.#reserve(repo, adopted)) return
-    await this.#lfs.link(repo.id, adopted)
-    for (const object of adopted) linked.set(object.oid, object)
-  }
-
-  async #mayRead(caller: Caller, oid: LfsOid): Promise<boolean> {
-    for (const id of await this.#lfs.listReposWith(oid)) {
-      const repo = await this.#repos.findById(id)
-      // a gated repository's files need a grant that this check does not know of
-      if (
-        repo?.state === 'ready' &&
-        repo.gate === 'none' &&
-        (await this.#access.rightOn(caller, repo))
-      )
-        return true
+    if (await this.#reserve(repo, [...visible.values()])) return
+    for (const oid of await this.#lfs.link(repo.id, [...visible.values()])) {
+      const object = visible.get(oid)
+      if (object) linked.set(oid, object)
     }
-    return false
   }
 
   /** Leases what is to come and with it the room for it, all or nothing; answers why not. */
   async #reserve(repo: Repo, needed: readonly LfsPointer[]): Promise<HubError | undefined> {
+    if (needed.length === 0) return undefined
     try {
-      await this.#untilFree(needed, (left, expiresAt) =>
-        this.#quotas.reserveObjects(repo, left, expiresAt),
-      )
+      await this.#quotas.reserveObjects(repo, needed, this.#leaseUntil())
       return undefined
     } catch (err) {
       if (err instanceof HubError && err.code === 'quota_exceeded') return err
@@ -190,45 +240,18 @@ export class LfsObjects {
     }
   }
 
-  #lease(repoId: RepoId, objects: readonly LfsPointer[]): Promise<void> {
-    return this.#untilFree(objects, (left, expiresAt) => this.#lfs.lease(repoId, left, expiresAt))
+  async #lease(repo: Repo, objects: readonly LfsPointer[]): Promise<void> {
+    if (objects.length) await this.#lfs.lease(repo.id, objects, this.#leaseUntil())
   }
 
-  /** Waits while the collector is deleting one of them: it takes milliseconds, and afterwards the object is simply absent. */
-  async #untilFree(
-    objects: readonly LfsPointer[],
-    take: (left: readonly LfsPointer[], expiresAt: string) => Promise<LfsOid[]>,
-  ): Promise<void> {
-    let left = objects
-    for (let attempt = 0; left.length > 0; attempt += 1) {
-      const blocked = new Set(await take(left, isoNow(this.limits.graceSeconds * 1000)))
-      left = left.filter((it) => blocked.has(it.oid))
-      if (left.length === 0) return
-      if (attempt > 200) throw new HubError('busy', 'an object is being removed, try again')
-      await new Promise((resolve) => setTimeout(resolve, 50))
-    }
+  #leaseUntil(): string {
+    return isoNow(this.limits.graceSeconds * 1000)
   }
 
-  async #planParts(repo: Repo, object: LfsPointer): Promise<UploadStep> {
-    const known = await this.#lfs.findUploadFor(repo.id, object.oid)
-    const partSize = Math.max(
-      this.limits.partBytes,
-      this.#store.parts.minPartBytes,
-      Math.ceil(object.size / MAX_PARTS),
-    )
-    const upload =
-      known ??
-      (await this.#lfs.createUpload({
-        repoId: repo.id,
-        ...object,
-        storeUploadId: await this.#store.parts.begin(lfsKey(object.oid)),
-        partSize,
-        expiresAt: isoNow(this.limits.graceSeconds * 1000),
-      }))
-    return { type: 'multipart', upload, parts: Math.ceil(object.size / upload.partSize) }
-  }
-
-  /** Takes an object's bytes in. Nothing is visible unless size and SHA-256 are right: `checksum_mismatch`, `too_large`. */
+  /**
+   * Takes an object's bytes in. Nothing is visible unless size and SHA-256 are right: throws `checksum_mismatch`,
+   * `too_large`, `quota_exceeded`, `repo_locked`.
+   */
   async receive(
     repo: Repo,
     object: LfsPointer,
@@ -236,21 +259,9 @@ export class LfsObjects {
     signal: AbortSignal,
   ): Promise<void> {
     await this.#policy.requireWritable(repo)
-    await this.#lease(repo.id, [object])
-    await this.#store.put(
-      lfsKey(object.oid),
-      body,
-      { size: object.size, sha256: object.oid },
-      signal,
-    )
-    await this.#keepRaw(repo, object)
-  }
-
-  async #keepRaw(repo: Repo, object: LfsPointer): Promise<void> {
-    await this.#lfs.store(repo.id, object, 'raw')
-    const kept = await this.#lfs.findObject(object.oid)
-    // stored as chunks before: who could not know that has proved possession now, the raw bytes are not needed
-    if (kept && kept.storage !== 'raw') await this.#store.delete(lfsKey(object.oid))
+    const full = await this.#reserve(repo, [object])
+    if (full) throw full
+    await this.uploads.receive(repo, object, body, signal)
   }
 
   /**
@@ -262,82 +273,23 @@ export class LfsObjects {
     object: LfsPointer,
     rebuild: () => Promise<void>,
   ): Promise<{ rawLeft: boolean }> {
-    await this.#lease(repo.id, [object])
-    const before = await this.#lfs.findObject(object.oid)
+    await this.#lease(repo, [object])
     await rebuild()
-    await this.#lfs.store(repo.id, object, 'xet')
-    return { rawLeft: before?.storage === 'raw' }
+    return this.#lfs.storeChunked(repo.id, object)
   }
 
   /** Raw bytes of an object that is read in chunks by now; nobody who looked before is still at them. */
   async dropRaw(oid: LfsOid): Promise<void> {
-    if ((await this.#lfs.findObject(oid))?.storage === 'xet') await this.#store.delete(lfsKey(oid))
+    await this.#lfs.discardRaw(oid)
+    await emptyDiscards(this.#lfs, this.#store)
   }
 
-  async receivePart(
-    uploadId: string,
-    number: number,
-    body: Readable,
-    signal: AbortSignal,
-  ): Promise<{ etag: string }> {
-    const upload = await this.#readUpload(uploadId)
-    const parts = Math.ceil(upload.size / upload.partSize)
-    if (!Number.isInteger(number) || number < 1 || number > parts)
-      throw new HubError('invalid_input', 'There is no such part.')
-    const size = number < parts ? upload.partSize : upload.size - (parts - 1) * upload.partSize
-    const key = lfsKey(upload.oid)
-    const etag = await this.#store.parts.putPart(
-      key,
-      upload.storeUploadId ?? '',
-      number,
-      body,
-      size,
-      signal,
-    )
-    return { etag }
-  }
-
-  /** Idempotent: a repeated completion of a stored object is fine. */
-  async complete(
-    uploadId: string,
-    repo: Repo,
-    object: LfsPointer,
-    signal: AbortSignal,
-  ): Promise<void> {
-    if ((await this.#lfs.findLinked(repo.id, [object.oid])).has(object.oid)) return
-    const upload = await this.#readUpload(uploadId)
-    if (upload.repoId !== repo.id || upload.oid !== object.oid)
-      throw new HubError('invalid_input', 'The upload belongs to another object.')
-    await this.#lease(repo.id, [object])
-    await this.#store.parts.complete(
-      lfsKey(object.oid),
-      upload.storeUploadId ?? '',
-      { size: object.size, partSize: upload.partSize, sha256: object.oid },
-      signal,
-    )
-    await this.#keepRaw(repo, object)
-    await this.#lfs.deleteUpload(upload.id)
-  }
-
-  async #readUpload(id: string): Promise<LfsUpload> {
-    const upload = await this.#lfs.findUpload(id)
-    if (!upload)
-      throw new HubError('object_not_found', 'The upload has ended or expired. Ask for a new one.')
-    return upload
-  }
-
-  /**
-   * After an upload: throws unless the repository serves the object. For bytes that a client put into S3 by itself this
-   * is where they are looked at (size, and the checksum S3 holds) before the object becomes visible.
-   */
+  /** After an upload: throws `object_not_found` or `unprocessable` unless the repository serves the object. */
   async verify(repo: Repo, object: LfsPointer): Promise<void> {
-    const linked = (await this.#lfs.findLinked(repo.id, [object.oid])).get(object.oid)
-    if (linked) {
-      if (linked.size !== object.size)
-        throw new HubError('unprocessable', `The object has ${linked.size} bytes.`)
-      return
-    }
-    throw new HubError('object_not_found', 'The object has not been uploaded.')
+    const linked = (await this.#linkedOrSettled(repo, [object.oid])).get(object.oid)
+    if (!linked) throw new HubError('object_not_found', 'The object has not been uploaded.')
+    if (linked.size !== object.size)
+      throw new HubError('unprocessable', `The object has ${linked.size} bytes.`)
   }
 
   /**
@@ -348,13 +300,11 @@ export class LfsObjects {
     repo: Repo,
     named: readonly { oid: LfsOid; size: number | undefined }[],
   ): Promise<Map<LfsOid, number>> {
-    const oids = [...new Set(named.map((it) => it.oid))]
-    const before = await this.#lfs.findLinked(repo.id, oids)
-    for (const { oid, size } of named)
-      if (!before.has(oid) && size !== undefined && isLfsOid(oid))
-        await this.verify(repo, { oid, size }).catch(ignoreAbsent)
-    const linked = before.size === oids.length ? before : await this.#lfs.findLinked(repo.id, oids)
-    await this.#lease(repo.id, [...linked.values()])
+    const linked = await this.#linkedOrSettled(
+      repo,
+      named.map((it) => it.oid),
+    )
+    await this.#lease(repo, [...linked.values()])
     // asked again under the lease: the collector may have been between the two
     const kept = await this.#lfs.findLinked(repo.id, [...linked.keys()])
     return new Map([...kept.values()].map((it) => [it.oid, it.size]))
@@ -374,11 +324,16 @@ export class LfsObjects {
   open(object: LfsObject, range?: ByteRange): Promise<Readable> {
     return object.storage === 'xet'
       ? this.#chunked.openObject(object.oid, range)
-      : this.#store.open(lfsKey(object.oid), range)
+      : this.#store.open(rawKey(object), range)
   }
 }
 
-function ignoreAbsent(err: unknown): void {
-  if (!(err instanceof HubError && ['object_not_found', 'unprocessable'].includes(err.code)))
-    throw err
+function wrongSize(known: LfsObject): UploadStep {
+  const error = new HubError('unprocessable', `The object has ${known.size} bytes.`)
+  return { type: 'error', error }
+}
+
+function rawKey(object: LfsObject): string {
+  if (object.key) return object.key
+  throw new HubError('internal', 'the object has no raw bytes', { oid: object.oid })
 }

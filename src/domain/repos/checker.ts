@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto'
-import { lfsKey } from '../lfs/objects.js'
 import type { FileStore, GitEngine, LfsStore, ObjectStore, RefStore } from '../ports.js'
 import { diffRefs } from '../refs/recorder.js'
 import type { Repo } from '../types.js'
@@ -63,12 +62,12 @@ export class Checker {
   async *checkObjects({ readAll }: { readAll: boolean }): AsyncGenerator<string> {
     for (let after = ''; ; ) {
       const page = await this.#lfs.scanObjects(after, 1_000)
-      for (const { oid, size, storage } of page) {
+      for (const { oid, size, storage, key } of page) {
         if (storage !== 'raw') continue
-        const stored = await this.#store.size(lfsKey(oid))
-        if (stored === undefined) yield `LFS object ${oid}: missing`
+        const stored = key ? await this.#store.size(key) : undefined
+        if (!key || stored === undefined) yield `LFS object ${oid}: missing`
         else if (stored !== size) yield `LFS object ${oid}: ${stored} bytes instead of ${size}`
-        else if (readAll && (await this.#hash(oid)) !== oid) yield `LFS object ${oid}: altered`
+        else if (readAll && (await this.#hash(key)) !== oid) yield `LFS object ${oid}: altered`
       }
       const last = page.at(-1)
       if (!last) return
@@ -76,9 +75,9 @@ export class Checker {
     }
   }
 
-  async #hash(oid: string): Promise<string> {
+  async #hash(key: string): Promise<string> {
     const hash = createHash('sha256')
-    for await (const chunk of await this.#store.open(lfsKey(oid))) hash.update(chunk as Buffer)
+    for await (const chunk of await this.#store.open(key)) hash.update(chunk as Buffer)
     return hash.digest('hex')
   }
 }

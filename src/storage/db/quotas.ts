@@ -3,7 +3,7 @@ import { HubError } from '../../domain/errors.js'
 import type { NamespaceUsage, QuotaStore } from '../../domain/ports.js'
 import { quotaExceeded } from '../../domain/quotas/quota-exceeded.js'
 import { newId } from '../../lib/ids.js'
-import { leaseObjects, recount } from './lfs.js'
+import { leaseObjects, recount } from './lfs-rows.js'
 import type { Db } from './open.js'
 import { now } from './rows.js'
 import type { Schema } from './schema.js'
@@ -20,7 +20,7 @@ export function quotaStore(db: Db): QuotaStore {
     reserve: ({ repoId, objects, bytes, expiresAt }) =>
       db.transaction().execute(async (tx) => {
         await tx.deleteFrom('quota_reservation').where('expires_at', '<=', now()).execute()
-        const blocked = await leaseObjects(tx, repoId, objects, expiresAt)
+        await leaseObjects(tx, repoId, objects, expiresAt)
         const id = bytes > 0 ? newId() : undefined
         if (id)
           await tx
@@ -29,7 +29,7 @@ export function quotaStore(db: Db): QuotaStore {
             .execute()
         // taken first and checked after: whatever does not fit is rolled back with it
         await requireFits(tx, repoId, 0)
-        return { id, blocked }
+        return { id }
       }),
     async settle(id) {
       await db.deleteFrom('quota_reservation').where('id', '=', id).execute()

@@ -12,6 +12,7 @@ import { requireFits } from './quotas.js'
 import { repoActivity } from './repo-activity.js'
 import { escapeLike, isUniqueViolation, now, toRepo } from './rows.js'
 import type { Schema } from './schema.js'
+import { isVisible } from './visible.js'
 
 export function selectRepos(db: Db | Transaction<Schema>) {
   return db
@@ -378,30 +379,7 @@ function filtered<O>(
     q = q.where(
       sql<boolean>`lower(namespace.name || '/' || repo.name) like ${`%${escapeLike(text.toLowerCase())}%`} escape '\\'`,
     )
-  const who = filter.visibleTo
-  if (who?.within)
-    q = q.where((eb) =>
-      eb.or([eb('repo.visibility', '=', 'public'), eb('repo.id', 'in', who.within ?? [])]),
-    )
-  if (who)
-    q = q.where((eb) =>
-      eb.or([
-        eb('repo.visibility', 'in', who.userId === null ? ['public'] : ['public', 'internal']),
-        ...(who.namespaceIds.length ? [eb('repo.namespace_id', 'in', who.namespaceIds)] : []),
-        ...(who.userId === null
-          ? []
-          : [
-              eb.exists(
-                eb
-                  .selectFrom('repo_member')
-                  .select('repo_member.repo_id')
-                  .whereRef('repo_member.repo_id', '=', 'repo.id')
-                  .where('repo_member.user_id', '=', who.userId),
-              ),
-            ]),
-      ]),
-    )
-  return q
+  return q.where(isVisible(filter.visibleTo))
 }
 
 async function namespaceKey(tx: Db | Transaction<Schema>, namespaceId: number): Promise<string> {

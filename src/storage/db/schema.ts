@@ -124,11 +124,21 @@ export interface Schema {
   lfs_object: {
     oid: string
     size: number
-    state: 'stored' | 'deleting'
     storage: string
+    /** Where the raw bytes are; null when there are only chunks. */
+    key: string | null
+    /** Until then somebody may hold a presigned URL that writes the key (the same bytes, by its checksum). */
+    writable_until: string | null
     created_at: string
   }
-  lfs_link: { repo_id: string; oid: string; size: number; created_at: string }
+  lfs_link: {
+    repo_id: string
+    oid: string
+    size: number
+    created_at: string
+    condemned_at: string | null
+  }
+  lfs_removed: { repo_id: string; oid: string; removed_at: string }
   lfs_lease: { id: string; oid: string; repo_id: string; size: number; expires_at: string }
   quota_reservation: { id: string; repo_id: string; bytes: number; expires_at: string }
   lfs_upload: {
@@ -136,11 +146,12 @@ export interface Schema {
     repo_id: string
     oid: string
     size: number
+    key: string
     store_upload_id: string | null
     part_size: number
-    created_at: string
     expires_at: string
   }
+  lfs_discard: { key: string; store_upload_id: string | null; until: string }
   lfs_lock: {
     id: string
     repo_id: string

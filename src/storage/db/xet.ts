@@ -338,7 +338,6 @@ function unusedRows(
         .selectFrom('lfs_object')
         .select('oid')
         .where('storage', '=', 'xet')
-        .where('state', '=', 'stored')
         .where(
           sql<boolean>`not exists (select 1 from xet_file where xet_file.sha256 = lfs_object.oid)`,
         )

@@ -4,11 +4,12 @@ import { dirname, join } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { HubError } from '../../domain/errors.js'
+import { asChecksumError, readThrough } from '../../domain/lfs/checked-bytes.js'
 import type { ObjectStore, PartUpload } from '../../domain/ports.js'
 import { ByteCheck } from '../../lib/byte-check.js'
 import { newId } from '../../lib/ids.js'
 import { hasEnded, PROCESS_INSTANCE } from '../../lib/process-instance.js'
-import { asChecksumError, readThrough, requireParts } from './checked.js'
+import { requireParts } from './part-sizes.js'
 
 const CHUNK_BYTES = 1024 * 1024
 

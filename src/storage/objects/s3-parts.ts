@@ -8,9 +8,10 @@ import {
   UploadPartCommand,
 } from '@aws-sdk/client-s3'
 import { HubError } from '../../domain/errors.js'
+import { asChecksumError } from '../../domain/lfs/checked-bytes.js'
 import type { ObjectStore, PartUpload } from '../../domain/ports.js'
 import { ByteCheck } from '../../lib/byte-check.js'
-import { asChecksumError, requireParts } from './checked.js'
+import { requireParts } from './part-sizes.js'
 import { asStorageError, type Bucket, isClosedEarly, isMissing } from './s3-client.js'
 
 /** How long another call may take to put the parts together before its object shows. */

@@ -11,9 +11,9 @@ import {
 } from '@aws-sdk/client-s3'
 import { Upload } from '@aws-sdk/lib-storage'
 import { HubError } from '../../domain/errors.js'
+import { asChecksumError, readThrough } from '../../domain/lfs/checked-bytes.js'
 import type { ObjectStore } from '../../domain/ports.js'
 import { ByteCheck } from '../../lib/byte-check.js'
-import { asChecksumError, readThrough } from './checked.js'
 import {
   asStorageError,
   type Bucket,

@@ -1,7 +1,4 @@
-import { PassThrough, type Readable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
 import { HubError } from '../../domain/errors.js'
-import { ByteCheck, ByteCheckError } from '../../lib/byte-check.js'
 
 const LISTED = 10
 
@@ -24,28 +21,4 @@ export function requireParts(
       ? `There are ${held.size} parts instead of ${count}.`
       : `Parts are missing or have the wrong size: ${listed}${wrong.length > LISTED ? ', …' : ''}.`,
   )
-}
-
-/** What a failed `ByteCheck` means to the client; anything else stays what it is. */
-export function asChecksumError(err: unknown): unknown {
-  if (!(err instanceof ByteCheckError)) return err
-  return new HubError(
-    err.reason === 'too_long' ? 'too_large' : 'checksum_mismatch',
-    `The uploaded bytes are not the announced ones: ${err.message}.`,
-  )
-}
-
-/** Reads it all; throws `checksum_mismatch` when it is not what was expected. */
-export async function readThrough(
-  body: Readable,
-  expect: { size: number; sha256: string },
-  signal: AbortSignal,
-): Promise<void> {
-  const sink = new PassThrough()
-  sink.resume()
-  try {
-    await pipeline(body, new ByteCheck(expect), sink, { signal })
-  } catch (err) {
-    throw asChecksumError(err)
-  }
 }
