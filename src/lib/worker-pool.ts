@@ -38,8 +38,6 @@ export interface WorkerSession {
 }
 
 const MAX_SESSIONS = 512
-/** The session of calls that keep no state; it never ends. */
-const STATELESS = 0
 
 export class WorkerPool {
   readonly #options: WorkerPoolOptions
@@ -59,7 +57,7 @@ export class WorkerPool {
     if (this.#closed) throw new Error('the worker pool is closed')
     if (this.#open >= (this.#options.maxSessions ?? MAX_SESSIONS)) await this.#wait(signal)
     else this.#open += 1
-    const thread = this.#pick((it) => it.sessions)
+    const thread = this.#pick()
     const session = ++this.#sessions
     thread.enter()
     let released = false
@@ -79,12 +77,6 @@ export class WorkerPool {
     }
   }
 
-  /** One call that needs no state, on the worker with the shortest queue. */
-  call(body: unknown, transfer: readonly TransferListItem[] = []): Promise<unknown> {
-    if (this.#closed) return Promise.reject(new Error('the worker pool is closed'))
-    return this.#pick((it) => it.calls).once(body, transfer)
-  }
-
   /** Stops every worker; calls under way are rejected. */
   async close(): Promise<void> {
     this.#closed = true
@@ -94,9 +86,9 @@ export class WorkerPool {
     await Promise.all([...this.#threads].map((thread) => thread.worker.terminate()))
   }
 
-  #pick(load: (thread: Thread) => number): Thread {
-    const [idlest] = [...this.#threads].sort((a, b) => load(a) - load(b))
-    if (idlest && (load(idlest) === 0 || this.#threads.size >= this.#options.size)) return idlest
+  #pick(): Thread {
+    const [idlest] = [...this.#threads].sort((a, b) => a.sessions - b.sessions)
+    if (idlest && (idlest.sessions === 0 || this.#threads.size >= this.#options.size)) return idlest
     const thread = new Thread(this.#options)
     this.#threads.add(thread)
     thread.onDeath = () => this.#threads.delete(thread)
@@ -157,25 +149,7 @@ class Thread {
     this.sessions -= 1
     if (this.#dead) return
     this.worker.postMessage({ id: 0, session } satisfies Request)
-    this.#unrefIdle()
-  }
-
-  /** Calls under way. */
-  get calls(): number {
-    return this.#pending.size
-  }
-
-  async once(body: unknown, transfer: readonly TransferListItem[]): Promise<unknown> {
-    this.worker.ref()
-    try {
-      return await this.call(STATELESS, body, transfer)
-    } finally {
-      this.#unrefIdle()
-    }
-  }
-
-  #unrefIdle(): void {
-    if (this.sessions === 0 && this.#pending.size === 0) this.worker.unref()
+    if (this.sessions === 0) this.worker.unref()
   }
 
   call(session: number, body: unknown, transfer: readonly TransferListItem[]): Promise<unknown> {

@@ -22,7 +22,10 @@ export function readCapture(client: string): CapturedUpload {
 export interface XetClient {
   readonly casUrl: string
   readonly token: string
-  call(path: string, options?: { method?: string; body?: Buffer; range?: string }): Promise<Response>
+  call(
+    path: string,
+    options?: { method?: string; body?: Buffer; range?: string },
+  ): Promise<Response>
 }
 
 /** A token and calls with it, as hf_xet makes them. */

@@ -20,7 +20,7 @@ export async function sendData({ req, res, parts, params }: XetRequest): Promise
   await sendBytes(req, res, {
     size: xorb.bytes,
     etag: `${xorb.hash}.${xorb.nonce}`,
-    open: (range) => parts.xorbs.open(xorb, range ?? { first: 0, last: xorb.bytes - 1 }),
+    open: (range) => parts.xorbs.openVerified(xorb, range ?? { first: 0, last: xorb.bytes - 1 }),
   })
 }
 

@@ -1,20 +1,20 @@
 import { Readable } from 'node:stream'
 import { hashToHex } from '../../protocol/xet/hash-string.js'
+import { RecordDecoder } from '../../protocol/xet/record-decoder.js'
 import type { ShardTerm } from '../../protocol/xet/shard-format.js'
 import { decodeTerms } from '../../protocol/xet/term-page.js'
 import { XetFormatError } from '../../protocol/xet/xet-format-error.js'
 import type { RecordDigest, XetWorkers } from '../../protocol/xet/xet-workers.js'
-import { hashesOf, type XorbIndex } from '../../protocol/xet/xorb-index.js'
+import type { XorbIndex } from '../../protocol/xet/xorb-index.js'
 import { HubError } from '../errors.js'
 import type { ByteRange } from '../ports.js'
 import type { LfsOid } from '../types.js'
+import { ByteWindow } from './byte-window.js'
 import type { XetFile, XetStore, Xorb } from './ports.js'
-import type { Xorbs } from './xorbs.js'
+import { asStorageFailed, type Xorbs } from './xorbs.js'
 
-/** Records are read, verified and sent in batches of about so many bytes, raw or stored whichever is more. */
+/** A worker gets records in batches of about so many bytes, raw or stored whichever is more. */
 const BATCH_BYTES = 1024 * 1024
-/** Batches that a worker is at while the one before is being sent. */
-const READ_AHEAD = 3
 
 /** Adjoining chunks of one xorb that belong to a range of a file. */
 interface Run {
@@ -29,7 +29,6 @@ interface Run {
 
 interface Batch {
   readonly bytes: Uint8Array<ArrayBuffer>
-  readonly hashes: Uint8Array
   readonly rawBytes: number
 }
 
@@ -131,41 +130,37 @@ export class XetContent {
     }
   }
 
-  async *#read(runs: AsyncIterable<Run>): AsyncGenerator<Uint8Array, void> {
-    const ahead: Promise<Uint8Array>[] = []
+  async *#read(runs: AsyncIterable<Run>): AsyncGenerator<Buffer, void> {
     try {
       for await (const run of runs) {
-        let left = lengthOf(run.index.rawEnds, run.chunkStart, run.chunkEnd)
-        let { skip } = run
-        for await (const { bytes, hashes, rawBytes } of this.#batches(run)) {
-          left -= rawBytes
-          const [from, to] = [skip, left === 0 ? rawBytes - run.drop : rawBytes]
-          skip = 0
-          const raw = this.#workers
-            .decode(bytes, hashes, rawBytes)
-            .then((it) => it.subarray(from, to))
-          raw.catch(() => undefined)
-          ahead.push(raw)
-          if (ahead.length >= READ_AHEAD) yield await (ahead.shift() as Promise<Uint8Array>)
-        }
+        const { index, chunkStart, chunkEnd } = run
+        const decoder = new RecordDecoder(index, chunkStart, chunkEnd)
+        const length = lengthOf(index.rawEnds, chunkStart, chunkEnd)
+        const window = new ByteWindow(run.skip, length - run.skip - run.drop)
+        for await (const block of await this.#open(run))
+          for (const raw of decoder.push(block)) yield window.take(raw)
+        decoder.finish()
       }
-      for (const raw of ahead) yield await raw
     } catch (err) {
       throw asStorageFailed(err)
     }
   }
 
-  /** The stored records of a run, cut between chunks, in buffers of their own. */
-  async *#batches({ xorb, index, chunkStart, chunkEnd }: Run): AsyncGenerator<Batch, void> {
-    const records = await this.#xorbs.open(xorb, {
+  #open({ xorb, index, chunkStart, chunkEnd }: Run): Promise<AsyncIterable<Buffer>> {
+    return this.#xorbs.open(xorb, {
       first: startOf(index.recordEnds, chunkStart),
       last: (index.recordEnds[chunkEnd - 1] as number) - 1,
     })
-    let from = chunkStart
+  }
+
+  /** The stored records of a run, cut between chunks, in buffers of their own. */
+  async *#batches(run: Run): AsyncGenerator<Batch, void> {
+    const { index, chunkEnd } = run
+    let from = run.chunkStart
     let to = batchEnd(index, from, chunkEnd)
     let bytes = new Uint8Array(lengthOf(index.recordEnds, from, to))
     let fill = 0
-    for await (const block of records as AsyncIterable<Buffer>)
+    for await (const block of await this.#open(run))
       for (let at = 0; at < block.length; ) {
         const take = Math.min(bytes.length - fill, block.length - at)
         if (take === 0) throw new XetFormatError('stored chunks are longer than their index')
@@ -173,12 +168,7 @@ export class XetContent {
         fill += take
         at += take
         if (fill < bytes.length) continue
-        yield {
-          bytes,
-          // a copy: a view would take all hashes along to the worker
-          hashes: new Uint8Array(hashesOf(index, from, to)),
-          rawBytes: lengthOf(index.rawEnds, from, to),
-        }
+        yield { bytes, rawBytes: lengthOf(index.rawEnds, from, to) }
         from = to
         to = batchEnd(index, from, chunkEnd)
         bytes = new Uint8Array(lengthOf(index.recordEnds, from, to))
@@ -238,11 +228,4 @@ async function* prepend<T>(
   if (head.done) return
   yield head.value
   yield* rest
-}
-
-/** Damage on our side is not the client's fault. */
-function asStorageFailed(err: unknown): unknown {
-  return err instanceof XetFormatError
-    ? new HubError('storage_failed', 'A stored chunk is damaged.', {}, err)
-    : err
 }

@@ -10,8 +10,6 @@ import {
 } from './chunk-record.js'
 import { Chunker } from './chunker.js'
 import { chunkHash } from './content-hash.js'
-import { HASH_BYTES } from './hash-string.js'
-import { XetFormatError } from './xet-format-error.js'
 import { XorbValidator } from './xorb-validator.js'
 
 export type WorkerRequest =
@@ -23,13 +21,6 @@ export type WorkerRequest =
       readonly compression: Compression | undefined
     }
   | { readonly op: 'chunked'; readonly compression: Compression | undefined }
-  /** Whole records, and the hashes of their chunks; answered with the raw bytes. */
-  | {
-      readonly op: 'decode'
-      readonly bytes: Uint8Array
-      readonly hashes: Uint8Array
-      readonly rawBytes: number
-    }
   /** Whole records whose raw bytes go into the session's SHA-256. */
   | { readonly op: 'digest'; readonly bytes: Uint8Array }
   | { readonly op: 'digested' }
@@ -64,10 +55,6 @@ answerCalls(() => {
         const last = chunker?.finish()
         return hashed(last ? [last] : [], request.compression)
       }
-      case 'decode': {
-        const raw = decode(request)
-        return { body: raw, transfer: [raw.buffer] }
-      }
       case 'digest':
         sha256 ??= createHash('sha256')
         for (const raw of rawChunks(request.bytes)) sha256.update(raw)
@@ -98,24 +85,4 @@ function* rawChunks(records: Uint8Array): Generator<Uint8Array, void> {
     at = start + header.storedBytes
     yield viewChunk(header, records.subarray(start, at))
   }
-}
-
-function decode(request: {
-  bytes: Uint8Array
-  hashes: Uint8Array
-  rawBytes: number
-}): Uint8Array<ArrayBuffer> {
-  const out = new Uint8Array(request.rawBytes)
-  let fill = 0
-  let n = 0
-  for (const raw of rawChunks(request.bytes)) {
-    const expected = request.hashes.subarray(n * HASH_BYTES, (n + 1) * HASH_BYTES)
-    if (fill + raw.length > out.length || Buffer.compare(chunkHash(raw), expected) !== 0)
-      throw new XetFormatError('stored chunk does not match its hash')
-    out.set(raw, fill)
-    fill += raw.length
-    n += 1
-  }
-  if (fill !== out.length) throw new XetFormatError('stored chunks are not as long as they should')
-  return out
 }

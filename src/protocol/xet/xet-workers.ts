@@ -84,16 +84,6 @@ export class XetWorkers {
     }
   }
 
-  /**
-   * The raw bytes of whole stored records, verified. `bytes` is gone afterwards.
-   * @param hashes the chunks' hashes, 32 bytes each. @param rawBytes the length of the result.
-   * @throws XetFormatError when a chunk is not the one that its hash names.
-   */
-  async decode(bytes: Own, hashes: Uint8Array, rawBytes: number): Promise<Own> {
-    const request: WorkerRequest = { op: 'decode', bytes, hashes, rawBytes }
-    return (await this.#pool.call(request, [bytes.buffer])) as Own
-  }
-
   async digest(signal?: AbortSignal): Promise<RecordDigest> {
     const session = await this.#pool.session(signal)
     return {

@@ -76,16 +76,6 @@ test.each([
     }),
 )
 
-test('a call without a session goes to the worker with the shortest queue', () =>
-  withPool({ size: 2 }, async (pool) => {
-    const answers = await Promise.all(['a', 'b', 'c'].map((it) => pool.call(it)))
-    expect(answers).toEqual([
-      [0, 1, 1, 'a'],
-      [0, 1, 1, 'b'],
-      [0, 2, 1, 'c'],
-    ])
-  }))
-
 test('closing rejects who works and who waits', async () => {
   const pool = new WorkerPool({ entry: ENTRY, size: 1, maxSessions: 1 })
   const session = await pool.session()

@@ -1,0 +1,109 @@
+/**
+ * Reads stored chunk records block by block, each chunk checked against the hash that it must have before any of it is
+ * passed on: as raw bytes, or as the records that they are. Holds at most one record. Uncompressed chunks, the bulk of
+ * model files, are not copied: what lies between them (headers of 8 bytes) is closed up inside the block.
+ */
+import { RECORD_HEADER_BYTES, readRecordHeader, Scheme, viewChunk } from './chunk-record.js'
+import { chunkHash } from './content-hash.js'
+import { XetFormatError } from './xet-format-error.js'
+import { hashesOf, type XorbIndex } from './xorb-index.js'
+
+export class RecordDecoder {
+  readonly #index: XorbIndex
+  readonly #end: number
+  readonly #output: 'raw' | 'records'
+  #chunk: number
+  /** The record that began in an earlier block. */
+  #carry: Buffer | undefined
+  #carryFill = 0
+
+  /** For the records of chunks `start` (inclusive) to `end` (exclusive) of the xorb. */
+  constructor(index: XorbIndex, start: number, end: number, output: 'raw' | 'records' = 'raw') {
+    this.#index = index
+    this.#output = output
+    this.#chunk = start
+    this.#end = end
+  }
+
+  /**
+   * Appends a block, which is overwritten and belongs to the result from now on.
+   * @returns the raw bytes (or records) that ended in it, in order.
+   * @throws XetFormatError for a chunk that is not the one its hash names.
+   */
+  push(block: Buffer): Buffer[] {
+    const raw: Buffer[] = []
+    let [from, to] = [0, 0]
+    const flush = () => {
+      if (to > from) raw.push(block.subarray(from, to))
+      from = to = 0
+    }
+    for (let at = 0; at < block.length; ) {
+      const length = this.#recordBytes()
+      if (this.#carry || block.length - at < length) {
+        flush()
+        at += this.#fill(block, at, length, raw)
+        continue
+      }
+      const record = block.subarray(at, at + length)
+      const view = this.#verified(record)
+      at += length
+      if (this.#output === 'records') {
+        if (to === 0) from = at - length
+        to = at
+        continue
+      }
+      if (!view.stored) {
+        flush()
+        raw.push(Buffer.from(view.bytes))
+        continue
+      }
+      const start = at - view.bytes.length
+      if (to === 0) [from, to] = [start, at]
+      else {
+        block.copyWithin(to, start, at)
+        to += view.bytes.length
+      }
+    }
+    flush()
+    return raw
+  }
+
+  /** Ends the stream. @throws XetFormatError when records are missing. */
+  finish(): void {
+    if (this.#chunk < this.#end) throw new XetFormatError('stored chunks are cut short')
+  }
+
+  #recordBytes(): number {
+    const i = this.#chunk
+    if (i >= this.#end) throw new XetFormatError('stored chunks are longer than their index')
+    const { recordEnds } = this.#index
+    return (recordEnds[i] as number) - (i === 0 ? 0 : (recordEnds[i - 1] as number))
+  }
+
+  /** Takes what the record lacks from the block; the bytes taken. */
+  #fill(block: Buffer, at: number, length: number, raw: Buffer[]): number {
+    const carry = this.#carry ?? Buffer.allocUnsafe(length)
+    const take = Math.min(length - this.#carryFill, block.length - at)
+    carry.set(block.subarray(at, at + take), this.#carryFill)
+    this.#carry = carry
+    this.#carryFill += take
+    if (this.#carryFill < length) return take
+    const view = this.#verified(carry)
+    if (this.#output === 'records') raw.push(carry)
+    else raw.push(view.stored ? carry.subarray(RECORD_HEADER_BYTES) : Buffer.from(view.bytes))
+    this.#carry = undefined
+    this.#carryFill = 0
+    return take
+  }
+
+  /** `stored`: the bytes are those in the record; otherwise a borrowed view. */
+  #verified(record: Uint8Array): { bytes: Uint8Array; stored: boolean } {
+    const header = readRecordHeader(record)
+    const bytes = viewChunk(header, record.subarray(RECORD_HEADER_BYTES))
+    const expected = hashesOf(this.#index, this.#chunk, this.#chunk + 1)
+    if (Buffer.compare(chunkHash(bytes), expected) !== 0)
+      throw new XetFormatError('stored chunk does not match its hash')
+    this.#chunk += 1
+    return { bytes, stored: header.scheme === Scheme.none }
+  }
+}
