@@ -62,17 +62,12 @@ function halfDoneRows(dataDir: string): string[] {
     dataDir,
     'select repo_id, kind, owner from repo_hold',
   )
-  const objects = read<{ oid: string }>(
-    dataDir,
-    "select oid from lfs_object where state = 'deleting'",
-  )
   return [
     ...repos.map((it) => `repository ${it.id} is ${it.state}`),
     ...jobs.map((it) => `job ${it.kind} ${it.key} is open, ${it.lease_owner}, ${it.error}`),
     ...holds
       .filter((it) => hasEnded(it.owner))
       .map((it) => `repository ${it.repo_id} is held for ${it.kind} by a dead process`),
-    ...objects.map((it) => `LFS object ${it.oid} is half deleted`),
   ]
 }
 

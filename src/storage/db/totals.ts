@@ -13,9 +13,7 @@ export async function countTotals(db: Db): Promise<Totals> {
   const { rows } = await sql<Totals>`select
     (select count(*) from repo where state = 'ready') as "repositories",
     (select count(*) from namespace where type = 'user') as "users",
-    (select count(*) from lfs_object where state = 'stored') as "lfsObjects",
-    (select coalesce(sum(size), 0) from lfs_object where state = 'stored') as "lfsBytes"`.execute(
-    db,
-  )
+    (select count(*) from lfs_object) as "lfsObjects",
+    (select coalesce(sum(size), 0) from lfs_object) as "lfsBytes"`.execute(db)
   return rows[0] as Totals
 }
