@@ -25,6 +25,7 @@ import { UserRemoval } from './domain/accounts/user-removal.js'
 import { Cards } from './domain/cards/cards.js'
 import { Committer } from './domain/commits/committer.js'
 import { FileCommits } from './domain/commits/file-commits.js'
+import { RefEdits } from './domain/commits/ref-edits.js'
 import { CommitTargets } from './domain/commits/targets.js'
 import { UploadModes } from './domain/commits/upload-modes.js'
 import { Contents } from './domain/content/contents.js'
@@ -45,6 +46,7 @@ import { Pushes } from './domain/refs/pushes.js'
 import { RefRecorder } from './domain/refs/recorder.js'
 import { Revisions } from './domain/refs/revisions.js'
 import { Checker } from './domain/repos/checker.js'
+import { Duplicator } from './domain/repos/duplicator.js'
 import { Holds } from './domain/repos/holds.js'
 import { LanguageCounter } from './domain/repos/language-counter.js'
 import { Recovery } from './domain/repos/recovery.js'
@@ -234,6 +236,8 @@ export async function openDomain(config: Config, log: Logger, closer: Closer) {
     targets,
     fileCommits,
     uploadModes: new UploadModes(git),
+    refEdits: new RefEdits({ ...stores, git, committer, revisions }),
+    duplicator: new Duplicator({ ...stores, git, quotas, registry, committer }),
     pushes,
     holds,
     registry,

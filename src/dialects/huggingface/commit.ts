@@ -4,7 +4,7 @@ import { abortSignalOf } from '../../http/body.js'
 import { Spool } from '../../lib/spool.js'
 import { repoUrlPath } from '../../protocol/repo-path.js'
 import { type CommitBody, readCommitBody } from './commit-body.js'
-import { flag } from './flag.js'
+import { boolParam } from './params.js'
 import type { HfRequest, RepoRoute } from './parts.js'
 
 const DIALECT = 'huggingface'
@@ -18,14 +18,14 @@ export const commitRoutes: readonly RepoRoute[] = [
 async function commit(it: HfRequest): Promise<void> {
   const { req, res, parts, caller, opened, params } = it
   const revision = params[0] ?? ''
-  const createPr = flag(req, 'create_pr')
+  const createPr = boolParam(req, 'create_pr')
   const signal = abortSignalOf(res)
   if (createPr) requireWriteToken(caller)
   const target = createPr ? undefined : await parts.targets.find(caller, opened, revision)
   const spool = new Spool(parts.spoolDir, SPOOL)
   try {
     const body = await readCommitBody(req, spool, parts.maxCommitBytes)
-    const actor = { caller, dialect: DIALECT }
+    const actor = { caller, dialect: DIALECT, right: opened.right }
     const { repo } = opened
     const url = `${parts.baseUrl(req)}${repoUrlPath(repo)}`
     if (target) {
@@ -42,12 +42,12 @@ async function commit(it: HfRequest): Promise<void> {
 
 /** `create_pr=1`: the commit begins a pull request, on the given parent or on the tip of the branch. */
 async function openWithCommit(
-  { parts, caller, opened: { repo } }: HfRequest,
+  { parts, caller, opened: { repo, right } }: HfRequest,
   revision: string,
   body: CommitBody,
   signal: AbortSignal,
 ): Promise<{ oid: string; num: number }> {
-  const actor = { caller, dialect: DIALECT }
+  const actor = { caller, dialect: DIALECT, right }
   const start = body.parentCommit
     ? await parts.revisions.read(repo, body.parentCommit.toLowerCase())
     : undefined

@@ -2,6 +2,7 @@ import type { Access } from '../../domain/access/access.js'
 import type { Cards } from '../../domain/cards/cards.js'
 import type { Committer } from '../../domain/commits/committer.js'
 import type { FileCommits } from '../../domain/commits/file-commits.js'
+import type { RefEdits } from '../../domain/commits/ref-edits.js'
 import type { CommitTargets } from '../../domain/commits/targets.js'
 import type { UploadModes } from '../../domain/commits/upload-modes.js'
 import type { Contents } from '../../domain/content/contents.js'
@@ -24,6 +25,7 @@ import type { Quotas } from '../../domain/quotas/quotas.js'
 import type { PushPolicy } from '../../domain/refs/push-policy.js'
 import type { RefRecorder } from '../../domain/refs/recorder.js'
 import type { Revisions } from '../../domain/refs/revisions.js'
+import type { Duplicator } from '../../domain/repos/duplicator.js'
 import type { RepoRegistry } from '../../domain/repos/registry.js'
 import type { Squash } from '../../domain/repos/squash.js'
 
@@ -37,6 +39,8 @@ export interface Domain {
   readonly targets: CommitTargets
   readonly uploadModes: UploadModes
   readonly pulls: PullRequests
+  readonly refEdits: RefEdits
+  readonly duplicator: Duplicator
   readonly git: GitEngine
   readonly objects: LfsObjects
   readonly policy: PushPolicy

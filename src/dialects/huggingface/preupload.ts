@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { requireWriteToken } from '../../domain/commits/targets.js'
 import { HubError } from '../../domain/errors.js'
 import { check, readJson } from '../../http/body.js'
-import { flag } from './flag.js'
+import { boolParam } from './params.js'
 import type { HfRequest, RepoRoute } from './parts.js'
 
 const MAX_BODY = 16 * 1024 * 1024
@@ -30,7 +30,7 @@ export const preuploadRoutes: readonly RepoRoute[] = [
 async function preupload(it: HfRequest): Promise<void> {
   const { req, res, parts, caller, opened, params } = it
   const revision = params[0] ?? ''
-  if (flag(req, 'create_pr')) requireWriteToken(caller)
+  if (boolParam(req, 'create_pr')) requireWriteToken(caller)
   else await parts.targets.find(caller, opened, revision)
   const body = check(Body, await readJson(req, MAX_BODY))
   const modes = await parts.uploadModes.decide(

@@ -1,10 +1,29 @@
 import type { Router } from 'express'
+import { branchRoutes } from './branches.js'
 import { commitRoutes } from './commit.js'
+import { discussionRoutes } from './discussions.js'
+import { duplicateRoutes } from './duplicate.js'
+import { likedRoutes, likeRoutes } from './likes.js'
 import type { HfParts, RepoRoute } from './parts.js'
 import { preuploadRoutes } from './preupload.js'
+import { oldSettingsRoute, settingsRoutes } from './settings.js'
+import { uploadRoutes } from './upload.js'
+import { validateYamlRoute } from './validate-yaml.js'
 
-/** Preupload, commit, branches, tags, settings, squash, likes. */
-export const writingRoutes: readonly RepoRoute[] = [...preuploadRoutes, ...commitRoutes]
+/** What changes one repository. */
+export const writingRoutes: readonly RepoRoute[] = [
+  ...preuploadRoutes,
+  ...commitRoutes,
+  ...branchRoutes,
+  ...settingsRoutes,
+  ...duplicateRoutes,
+  ...likeRoutes,
+  ...discussionRoutes,
+  ...uploadRoutes,
+]
 
-/** validate-yaml and the oldest upload endpoints. */
-export function writingSiteRoutes(_router: Router, _parts: HfParts): void {}
+export function writingSiteRoutes(router: Router, parts: HfParts): void {
+  validateYamlRoute(router)
+  likedRoutes(router, parts)
+  oldSettingsRoute(router, parts)
+}

@@ -32,7 +32,7 @@ export function readFrontMatter(text: string): Record<string, unknown> | undefin
 }
 
 /** Nesting costs the parser stack and, worse, time that grows with its square; nobody writes it by hand. */
-function isDeep(source: string): boolean {
+export function isDeep(source: string): boolean {
   if (/^[ \t]{200}|(?:[-?:!][ \t]+){16}|(?:!\S{0,200}[ \t]+){4}/m.test(source)) return true
   let brackets = 0
   let colons = 0

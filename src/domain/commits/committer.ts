@@ -5,7 +5,7 @@ import type { Actor } from '../events/events.js'
 import type { CommitStep, GitEngine, RefSnapshot, Signature } from '../ports.js'
 import type { PushPolicy } from '../refs/push-policy.js'
 import type { RefRecorder } from '../refs/recorder.js'
-import type { GitOid, RefUpdate, Repo, User } from '../types.js'
+import type { GitOid, RefUpdate, Repo, Right, User } from '../types.js'
 
 export interface CommitPlan {
   readonly message: string
@@ -14,6 +14,9 @@ export interface CommitPlan {
   /** When the ref does not begin at its own tip: the base of a new pull request. */
   readonly parent?: GitOid | null
 }
+
+/** Who moves refs. `right`: what the guards (protected branches, secret scanning) judge by; without it the hub acts for itself. */
+export type Mover = Actor & { readonly right?: Right }
 
 /** Contenders in other processes get a turn between two attempts; the wait grows so that many of them still all get through. */
 const MAX_ATTEMPTS = 60
@@ -46,7 +49,7 @@ export class Committer {
   async commit(
     repo: Repo,
     ref: string,
-    actor: Actor,
+    actor: Mover,
     plan: (tip: GitOid | null) => Promise<CommitPlan | undefined>,
     signal: AbortSignal,
   ): Promise<{ oid: GitOid | null; changed: boolean }> {
@@ -73,7 +76,7 @@ export class Committer {
   async changeRefs(
     repo: Repo,
     names: readonly string[],
-    actor: Actor,
+    actor: Mover,
     plan: (snapshot: RefSnapshot) => Promise<readonly RefUpdate[]>,
   ): Promise<void> {
     await this.#turns.run(`${repo.id} ${names.join(' ')}`, async () => {
@@ -92,12 +95,13 @@ export class Committer {
 
   async #attempt(
     repo: Repo,
-    actor: Actor,
+    actor: Mover,
     plan: (snapshot: RefSnapshot) => Promise<readonly RefUpdate[]>,
   ): Promise<boolean> {
     await this.#policy.requireWritable(repo)
     const updates = await plan(await this.#git.snapshot(repo.id))
     if (updates.length === 0) return true
+    if (actor.right) await this.#policy.requireAllowed(repo, actor.right, actor, updates)
     const right = (await this.#access.rightOn(actor.caller, repo)) ?? 'read'
     await this.#policy.requireAllowed(repo, right, actor, updates)
     try {

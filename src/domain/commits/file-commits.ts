@@ -1,5 +1,4 @@
 import { HubError } from '../errors.js'
-import type { Actor } from '../events/events.js'
 import type { LfsObjects } from '../lfs/objects.js'
 import type { GitEngine } from '../ports.js'
 import type { Quotas } from '../quotas/quotas.js'
@@ -7,7 +6,7 @@ import type { Revisions } from '../refs/revisions.js'
 import type { GitOid, LfsOid, Repo } from '../types.js'
 import { ChangePlanner } from './change-planner.js'
 import type { FileChange } from './changes.js'
-import { type Committer, signatureOf } from './committer.js'
+import { type Committer, type Mover, signatureOf } from './committer.js'
 import { checkFilePath } from './paths.js'
 
 export interface CommitOrder {
@@ -60,7 +59,7 @@ export class FileCommits {
     repo: Repo,
     target: CommitTarget,
     order: CommitOrder,
-    actor: Actor,
+    actor: Mover,
     signal: AbortSignal,
   ): Promise<CommitResult> {
     const changes = order.changes.map(checked)
