@@ -16,15 +16,17 @@ const MAX_DIRECT_SECONDS = 7 * 24 * 3600
 const BatchRequest = z.object({
   operation: z.enum(['upload', 'download']),
   transfers: z.array(z.string()).nullish(),
-  objects: z.array(z.object({ oid: z.unknown(), size: z.unknown() })).max(MAX_OBJECTS),
+  objects: z
+    .array(z.object({ oid: z.unknown().optional(), size: z.unknown().optional() }))
+    .max(MAX_OBJECTS),
   hash_algo: z.string().nullish(),
   /** Rights are the repository's, not a ref's, so the name is taken and changes nothing. */
   ref: z.object({ name: z.string().max(1024) }).nullish(),
 })
 
 interface Asked {
-  readonly oid: unknown
-  readonly size: unknown
+  readonly oid?: unknown
+  readonly size?: unknown
 }
 
 type Answer = Record<string, unknown>

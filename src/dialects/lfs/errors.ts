@@ -1,5 +1,6 @@
 import type { ErrorRequestHandler } from 'express'
 import { asHubError, type HubErrorCode } from '../../domain/errors.js'
+import { dropRest } from '../../http/body.js'
 
 export const LFS_JSON = 'application/vnd.git-lfs+json'
 
@@ -24,7 +25,7 @@ export const LFS_STATUS = {
   stale_parent: 409,
   invalid_input: 422,
   unprocessable: 422,
-  unsupported_media: 406,
+  unsupported_media: 415,
   unsupported: 501,
   too_large: 413,
   quota_exceeded: 507,
@@ -36,15 +37,18 @@ export const LFS_STATUS = {
   internal: 500,
 } as const satisfies Record<HubErrorCode, number>
 
-export const lfsErrors: ErrorRequestHandler = (err, req, res, next) => {
+export const lfsErrors: ErrorRequestHandler = (err, req, res, _next) => {
+  // the client went away in the middle: nobody is left to hear of it, and nothing is wrong with the hub
+  if (res.destroyed || req.aborted) return
   const failure = asHubError(err)
   const status = LFS_STATUS[failure.code]
-  if (status >= 500 && status !== 507)
-    req.log.error({ err, ...failure.facts }, 'LFS request failed')
+  if (status === 500) req.log.error({ err, ...failure.facts }, 'LFS request failed')
   if (res.headersSent) {
-    next(err)
+    // an error is never appended to a file
+    res.destroy()
     return
   }
+  dropRest(req)
   if (status === 401) {
     const challenge = 'Basic realm="Packhorse", charset="UTF-8"'
     res.set({ 'LFS-Authenticate': challenge, 'WWW-Authenticate': challenge })

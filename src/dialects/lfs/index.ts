@@ -1,9 +1,9 @@
-import { type RequestHandler, Router } from 'express'
+import { type Request, type RequestHandler, type Response, Router } from 'express'
 import { HubError } from '../../domain/errors.js'
 import { callerOf } from '../../http/caller.js'
 import { parseRepoPath, repoUrlPath } from '../../protocol/repo-path.js'
 import { batch } from './batch.js'
-import { lfsErrors } from './errors.js'
+import { LFS_JSON, lfsErrors } from './errors.js'
 import { createLock, deleteLock, listLocks, verifyLocks } from './locks.js'
 import { objectRoutes } from './objects.js'
 import type { LfsParts, LfsRequest } from './parts.js'
@@ -30,9 +30,12 @@ export function lfs(parts: LfsParts): Router {
     const rest = path.rest.slice('info/lfs/'.length)
     const route = ROUTES.find((it) => it.path.test(rest) && it.method === req.method)
     if (!route) throw new HubError('not_found', 'There is no such LFS route.')
+    if (!req.accepts([LFS_JSON, 'application/json'])) return notAcceptable(res)
+    requireJson(req)
     const opened = await parts.access.open(callerOf(req), path, route.right)
     if (opened.redirected) {
-      res.redirect(308, `${repoUrlPath(opened.repo)}.git/${path.rest}`)
+      const query = req.url.slice(req.path.length)
+      res.redirect(308, `${repoUrlPath(opened.repo)}.git/${path.rest}${query}`)
       return
     }
     await parts.access.requireContent(callerOf(req), opened)
@@ -42,4 +45,16 @@ export function lfs(parts: LfsParts): Router {
   router.use('/lfs', objectRoutes(parts))
   router.use(lfsErrors)
   return router
+}
+
+/** docs/api/batch.md "Response Errors". */
+function notAcceptable(res: Response): void {
+  res.status(406).type(LFS_JSON)
+  res.send(JSON.stringify({ message: `The Accept header needs to be ${LFS_JSON}` }))
+}
+
+/** Plain JSON is taken for what it is; a browser's form or text is not, whoever made it send one. */
+function requireJson(req: Request): void {
+  if (req.method === 'POST' && req.is([LFS_JSON, 'application/json']) === false)
+    throw new HubError('unsupported_media', `The Content-Type needs to be ${LFS_JSON}`)
 }

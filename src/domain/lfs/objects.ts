@@ -96,7 +96,7 @@ export class LfsObjects {
   async planUpload(
     repo: Repo,
     caller: Caller,
-    objects: readonly { oid: unknown; size: unknown }[],
+    objects: readonly { oid?: unknown; size?: unknown }[],
     client: UploadClient,
   ): Promise<UploadStep[]> {
     await this.#policy.requireWritable(repo)
@@ -162,7 +162,7 @@ export class LfsObjects {
   /** One step per object, in order. */
   async planDownload(
     repo: Repo,
-    objects: readonly { oid: unknown; size: unknown }[],
+    objects: readonly { oid?: unknown; size?: unknown }[],
   ): Promise<DownloadStep[]> {
     const checked = objects.map((it) => this.#check(it))
     const oids = checked.flatMap((it) => (it instanceof HubError ? [] : [it.oid]))
@@ -199,7 +199,7 @@ export class LfsObjects {
     return linked
   }
 
-  #check({ oid, size }: { oid: unknown; size: unknown }): LfsPointer | HubError {
+  #check({ oid, size }: { oid?: unknown; size?: unknown }): LfsPointer | HubError {
     if (!isLfsOid(oid))
       return new HubError('unprocessable', 'The oid is not a SHA-256 in lower-case hex.')
     if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0)
