@@ -1,43 +1,7 @@
 import { createHash } from 'node:crypto'
 import { expect, test } from 'vitest'
-import { gitOk, startTestHub, type TestHub, type TestUser, tempDir } from '../support/hub.js'
-
-type Line = { key: string; value: Record<string, unknown> }
-
-const header = (summary = 'a commit', more: Record<string, unknown> = {}): Line => ({
-  key: 'header',
-  value: { summary, description: '', ...more },
-})
-const file = (path: string, text: string | Buffer, more: Record<string, unknown> = {}): Line => ({
-  key: 'file',
-  value: { content: Buffer.from(text).toString('base64'), path, encoding: 'base64', ...more },
-})
-
-async function commit(
-  hub: TestHub,
-  as: TestUser | undefined,
-  lines: readonly Line[],
-  path = '/api/models/ada/m/commit/main',
-) {
-  return hub.api(path, {
-    ...(as ? { as } : {}),
-    body: lines.map((it) => JSON.stringify(it)).join('\n'),
-    headers: { 'Content-Type': 'application/x-ndjson' },
-  })
-}
-
-async function hubWithRepo(env = {}): Promise<{ hub: TestHub; ada: TestUser }> {
-  const hub = await startTestHub(env)
-  const ada = await hub.user('ada')
-  await hub.api('/api/repos/create', { as: ada, body: { name: 'm' } })
-  return { hub, ada }
-}
-
-async function clone(hub: TestHub, ada: TestUser, ref = 'main'): Promise<string> {
-  const dir = await tempDir()
-  await gitOk(dir, ['clone', '-q', hub.gitUrl('ada/m', ada), 'c', '-b', ref])
-  return `${dir}/c`
-}
+import { clone, commit, file, header, hubWithRepo, uploadLfs } from '../support/hf.js'
+import { gitOk, type TestUser } from '../support/hub.js'
 
 test('a commit adds, replaces, deletes and answers as the Hub does', async () => {
   const { hub, ada } = await hubWithRepo()
@@ -100,7 +64,7 @@ test('an LFS file becomes a pointer of the stored size; an unknown object is ref
   expect(refused.json.error).toMatch(
     /^Your push was rejected because an LFS pointer pointed to a file that does not exist/,
   )
-  await upload(hub, ada, 'ada/m', bytes)
+  await uploadLfs(hub, ada, 'ada/m', bytes)
   const made = await commit(hub, ada, [
     header(),
     { key: 'lfsFile', value: { path: 'a.bin', algo: 'sha256', oid, size: bytes.length } },
@@ -124,24 +88,12 @@ test("another repository's object is no object of this one", async () => {
   await hub.api('/api/repos/create', { as: eve, body: { name: 'x' } })
   await hub.api('/api/repos/create', { as: ada, body: { name: 'hidden', private: true } })
   const bytes = Buffer.from('a secret of ada, long enough to be worth it')
-  await upload(hub, ada, 'ada/hidden', bytes)
+  await uploadLfs(hub, ada, 'ada/hidden', bytes)
   const oid = createHash('sha256').update(bytes).digest('hex')
   const lines = [header(), { key: 'lfsFile', value: { path: 'a.bin', algo: 'sha256', oid } }]
   const reply = await commit(hub, eve, lines, '/api/models/eve/x/commit/main')
   expect(reply.status).toBe(400)
 })
-
-async function upload(hub: TestHub, as: TestUser, repo: string, bytes: Buffer): Promise<void> {
-  const oid = createHash('sha256').update(bytes).digest('hex')
-  const batch = await hub.api(`/${repo}.git/info/lfs/objects/batch`, {
-    as,
-    body: { operation: 'upload', transfers: ['basic'], objects: [{ oid, size: bytes.length }] },
-    headers: { 'Content-Type': 'application/vnd.git-lfs+json' },
-  })
-  const { href, header: headers } = batch.json.objects[0].actions.upload
-  const put = await fetch(href, { method: 'PUT', body: new Uint8Array(bytes), headers })
-  expect(put.status).toBe(200)
-}
 
 test('a stale parent is refused and a file keeps its mode', async () => {
   const { hub, ada } = await hubWithRepo()
