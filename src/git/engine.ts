@@ -9,6 +9,7 @@ import { GitLayout } from './layout.js'
 import { sweepRepository } from './leftovers.js'
 import { Mailbox, type MailboxParts } from './mailbox.js'
 import { newBlobs } from './new-blobs.js'
+import { smallPushExtends, smallPushPointers } from './push-walk.js'
 import { GitReads } from './reads.js'
 import { RefReader } from './refs.js'
 import { markWriter, pushesInFlight, runService } from './service.js'
@@ -72,9 +73,17 @@ export async function openGit(options: { root: string; hooksDir: string }): Prom
     openBlob: (id, oid, signal) => reads(id).openBlob(oid, signal),
     diffFiles: (id, from, to) => reads(id).diffFiles(from, to),
     inspectBlobs: (id, oids) => reads(id).inspectBlobs(oids),
-    newPointers: (id, tips, it) => reads(id).newPointers(tips, it),
+    newPointers: async function* (id, tips, it) {
+      const small =
+        it.not === 'nothing'
+          ? undefined
+          : await smallPushPointers(pool.get(dir(id)), refs.read(dir(id)), tips, it.quarantine)
+      yield* small ?? reads(id).newPointers(tips, it)
+    },
     newBlobs: (id, tips, it) => newBlobs(dir(id), tips, it),
-    isAncestor: (id, a, b, quarantine) => reads(id).isAncestor(a, b, quarantine),
+    isAncestor: async (id, a, b, quarantine) =>
+      (await smallPushExtends(pool.get(dir(id)), a, b, quarantine)) ??
+      reads(id).isAncestor(a, b, quarantine),
 
     readTree: (id, treeish) => reads(id).readTree(treeish),
     markWriter: (id) => markWriter(dir(id)),

@@ -337,7 +337,7 @@ export class GitReads {
   }
 }
 
-function* parseTree(
+export function* parseTree(
   content: Buffer,
   hashBytes: number,
 ): Generator<{ mode: string; name: string; oid: string }> {
@@ -375,7 +375,7 @@ function compareBytes(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0
 }
 
-function typeOfMode(mode: string): TreeEntry['type'] {
+export function typeOfMode(mode: string): TreeEntry['type'] {
   return mode === '040000' ? 'tree' : mode === '160000' ? 'commit' : 'blob'
 }
 

@@ -31,10 +31,13 @@ interface Kept {
   readonly snapshot: RefSnapshot
   readonly sources: readonly Source[]
   readonly trusted: boolean
+  readonly loose: readonly Ref[]
+  readonly packed: Packed
 }
 
 interface Packed {
   readonly mark: string
+  readonly trusted: boolean
   /** By name, without hidden ones. */
   readonly refs: readonly Ref[]
   readonly byName: ReadonlyMap<string, Ref>
@@ -49,9 +52,9 @@ export class RefReader {
 
   read(directory: string): RefSnapshot {
     const kept = this.#kept.get(directory)
-    if (kept?.trusted && kept.sources.every(({ path, mark }) => markOf(path) === mark))
+    if (kept?.trusted && kept.sources.every(({ path, mark }) => statOf(path).mark === mark))
       return kept.snapshot
-    const fresh = this.#readAll(directory)
+    const fresh = this.#readAll(directory, kept)
     this.#kept.set(directory, fresh)
     return fresh.snapshot
   }
@@ -61,12 +64,10 @@ export class RefReader {
     this.#packed.delete(directory)
   }
 
-  #readAll(directory: string): Kept {
+  #readAll(directory: string, before: Kept | undefined): Kept {
     for (let attempt = 0; ; attempt += 1) {
-      const from = BigInt(Date.now()) * 1_000_000n
       try {
-        const { snapshot, sources, newest } = this.#readOnce(directory)
-        return { snapshot, sources, trusted: from - newest > CLOCK_GRANULE_NS }
+        return this.#readOnce(directory, before)
       } catch (err) {
         // git removes directories that became empty while we walk
         if ((err as NodeJS.ErrnoException).code !== 'ENOENT' || attempt === 10) throw err
@@ -74,22 +75,22 @@ export class RefReader {
     }
   }
 
-  #readOnce(directory: string) {
+  #readOnce(directory: string, before: Kept | undefined): Kept {
+    const settledBefore = BigInt(Date.now()) * 1_000_000n - CLOCK_GRANULE_NS
     const sources: Source[] = []
     let newest = 0n
-    const see = (path: string): string => {
-      const it = lstatSync(path, { bigint: true, throwIfNoEntry: false })
-      const mark = it ? `${it.ino}:${it.mtimeNs}:${it.ctimeNs}:${it.size}` : ''
-      sources.push({ path, mark })
-      if (it && it.ctimeNs > newest) newest = it.ctimeNs
-      return mark
+    const see = (path: string): { mark: string; changedNs: bigint } => {
+      const it = statOf(path)
+      sources.push({ path, mark: it.mark })
+      if (it.changedNs > newest) newest = it.changedNs
+      return it
     }
     const headPath = join(directory, 'HEAD')
-    if (see(headPath) === '')
+    if (see(headPath).mark === '')
       throw new HubError('git_failed', 'repository directory is missing', { directory })
     const defaultBranch = readHead(headPath)
     // loose before packed: pack-refs writes packed-refs first and removes loose files after
-    const loose = new Map<string, Loose>()
+    const files = new Map<string, Loose>()
     const walk = (relative: string): void => {
       const path = join(directory, relative)
       see(path)
@@ -99,21 +100,38 @@ export class RefReader {
           if (`${name}/` !== HIDDEN) walk(name)
         } else if (entry.isFile() && isRefName(name)) {
           const it = readLoose(join(directory, name))
-          if (it) loose.set(name, it)
+          if (it) files.set(name, it)
         }
       }
     }
     walk('refs')
     const packedPath = join(directory, 'packed-refs')
-    const mark = see(packedPath)
+    const { mark, changedNs } = see(packedPath)
     let packed = this.#packed.get(directory)
-    if (packed?.mark !== mark) {
-      packed = readPacked(packedPath, mark)
+    if (!packed?.trusted || packed.mark !== mark) {
+      packed = readPacked(packedPath, mark, changedNs < settledBefore)
       this.#packed.set(directory, packed)
     }
-    const refs = merge(packed, resolveLoose(loose, packed))
-    return { snapshot: snapshotOf(defaultBranch, refs), sources, newest }
+    const loose = resolveLoose(files, packed)
+    const trusted = newest < settledBefore
+    // read again because it was too young, but nothing had changed
+    const same =
+      before?.packed === packed &&
+      before.snapshot.defaultBranch === defaultBranch &&
+      sameRefs(before.loose, loose)
+    const snapshot = same ? before.snapshot : snapshotOf(defaultBranch, merge(packed, loose))
+    return { snapshot, sources, trusted, loose, packed }
   }
+}
+
+function sameRefs(a: readonly Ref[], b: readonly Ref[]): boolean {
+  return (
+    a.length === b.length &&
+    a.every((it, n) => {
+      const other = b[n]
+      return it.name === other?.name && it.oid === other.oid && it.symref === other.symref
+    })
+  )
 }
 
 function snapshotOf(defaultBranch: string, refs: readonly Ref[]): RefSnapshot {
@@ -128,9 +146,10 @@ function snapshotOf(defaultBranch: string, refs: readonly Ref[]): RefSnapshot {
   return { defaultBranch, headOid, refs, digest }
 }
 
-function markOf(path: string): string {
+function statOf(path: string): { mark: string; changedNs: bigint } {
   const it = lstatSync(path, { bigint: true, throwIfNoEntry: false })
-  return it ? `${it.ino}:${it.mtimeNs}:${it.ctimeNs}:${it.size}` : ''
+  if (!it) return { mark: '', changedNs: 0n }
+  return { mark: `${it.ino}:${it.mtimeNs}:${it.ctimeNs}:${it.size}`, changedNs: it.ctimeNs }
 }
 
 function readHead(path: string): string {
@@ -191,7 +210,7 @@ function merge(packed: Packed, loose: readonly Ref[]): Ref[] {
   return refs
 }
 
-function readPacked(path: string, mark: string): Packed {
+function readPacked(path: string, mark: string, trusted: boolean): Packed {
   let text = ''
   try {
     text = readFileSync(path, 'utf8')
@@ -220,5 +239,5 @@ function readPacked(path: string, mark: string): Packed {
     (it, n) => n === 0 || compareRefNames(refs[n - 1]?.name ?? '', it.name) < 0,
   )
   if (!sorted) refs.sort((a, b) => compareRefNames(a.name, b.name))
-  return { mark, refs, byName }
+  return { mark, trusted, refs, byName }
 }

@@ -1,4 +1,6 @@
+import { LRUCache } from 'lru-cache'
 import { KeyedLock } from '../../lib/keyed-lock.js'
+import { compareRefNames } from '../../protocol/git-v2.js'
 import { EMPTY_CARD } from '../cards/card.js'
 import type { Cards } from '../cards/cards.js'
 import { factsOf } from '../cards/tags.js'
@@ -19,6 +21,11 @@ export class RefRecorder {
   readonly #repos: RepoStore
   readonly #cards: Cards
   readonly #turns = new KeyedLock()
+  /** The refs behind a digest, so that a push into ten thousand refs need not list them from the database. */
+  readonly #recorded = new LRUCache<string, readonly Ref[]>({
+    maxSize: 200_000,
+    sizeCalculation: (refs) => refs.length + 1,
+  })
   readonly #listeners: ((
     repo: Repo,
     updates: readonly RefUpdate[],
@@ -56,6 +63,7 @@ export class RefRecorder {
         if (snapshot.digest === repo.refsDigest) return repo
         const record = await this.#derive(repo, snapshot, actor)
         if (await this.#refs.record(record)) {
+          this.#recorded.set(snapshot.digest, snapshot.refs)
           const after = (await this.#repos.findById(id)) ?? repo
           for (const listener of this.#listeners) await listener(after, record.updates, actor)
           return after
@@ -77,7 +85,8 @@ export class RefRecorder {
   }
 
   async #derive(repo: Repo, snapshot: RefSnapshot, actor: Actor): Promise<RefRecord> {
-    const updates = diffRefs(await this.#refs.list(repo.id), snapshot.refs)
+    const before = this.#recorded.get(repo.refsDigest) ?? (await this.#refs.list(repo.id))
+    const updates = diffRefs(before, snapshot.refs)
     const headChanged = snapshot.headOid !== repo.headOid
     const at = new Date().toISOString()
     return {
@@ -157,15 +166,27 @@ export class RefRecorder {
   }
 }
 
-/** Both lists in byte order of the name. */
+/** Both lists in git's order of the name, and so are the updates. */
 export function diffRefs(before: readonly Ref[], after: readonly Ref[]): RefUpdate[] {
-  const old = new Map(before.map((it) => [it.name, it.oid]))
   const updates: RefUpdate[] = []
-  for (const { name, oid } of after) {
-    const was = old.get(name) ?? null
-    if (was !== oid) updates.push({ name, oldOid: was, newOid: oid })
-    old.delete(name)
+  let was = 0
+  let is = 0
+  while (was < before.length || is < after.length) {
+    const old = before[was]
+    const now = after[is]
+    const order = !old
+      ? 1
+      : !now
+        ? -1
+        : old.name === now.name
+          ? 0
+          : compareRefNames(old.name, now.name)
+    if (order <= 0) was += 1
+    if (order >= 0) is += 1
+    if (order < 0 && old) updates.push({ name: old.name, oldOid: old.oid, newOid: null })
+    else if (order > 0 && now) updates.push({ name: now.name, oldOid: null, newOid: now.oid })
+    else if (old && now && old.oid !== now.oid)
+      updates.push({ name: now.name, oldOid: old.oid, newOid: now.oid })
   }
-  for (const [name, oid] of old) updates.push({ name, oldOid: oid, newOid: null })
   return updates
 }
