@@ -10,7 +10,8 @@ export interface Body {
   readonly size: number
   /** Without quotes; a strong validator of the bytes. */
   readonly etag: string
-  open(range?: ByteRange): Promise<Readable>
+  /** The bytes as a stream, or at once where they are in memory anyway. */
+  open(range?: ByteRange): Promise<Readable | Buffer>
 }
 
 /**
@@ -40,7 +41,9 @@ export async function sendBytes(req: Request, res: Response, body: Body): Promis
     res.end()
     return
   }
-  await pipeline(await body.open(range), res).catch(ignoreClientGone)
+  const bytes = await body.open(range)
+  if (Buffer.isBuffer(bytes)) res.end(bytes)
+  else await pipeline(bytes, res).catch(ignoreClientGone)
 }
 
 /** RFC 9110 14.6. */
@@ -61,7 +64,9 @@ async function sendParts(res: Response, body: Body, ranges: readonly ByteRange[]
   async function* parts(): AsyncGenerator<Buffer> {
     for (const [n, range] of ranges.entries()) {
       yield Buffer.from(heads[n] ?? '')
-      yield* (await body.open(range)) as AsyncIterable<Buffer>
+      const bytes = await body.open(range)
+      if (Buffer.isBuffer(bytes)) yield bytes
+      else yield* bytes as AsyncIterable<Buffer>
     }
     yield Buffer.from(tail)
   }

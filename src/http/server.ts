@@ -113,6 +113,7 @@ function cutStandstill(server: Server, idleMs: number): void {
   const current = new WeakMap<Socket, IncomingMessage>()
   server.on('request', (req: IncomingMessage, res) => {
     current.set(req.socket, req)
+    res.setMaxListeners(30) // log, metrics, aborts and a pipeline of Node's own seven all wait for its end
     res.once('close', () => current.delete(req.socket))
   })
   server.setTimeout(idleMs, (socket) => {

@@ -150,8 +150,9 @@ export class Cards {
 
   async #bytes(repo: Repo, file: RepoFile, range: ByteRange): Promise<Buffer> {
     const signal = AbortSignal.timeout(10_000)
-    const chunks: Buffer[] = []
     const stream = await this.#contents.open(repo, file, range, signal)
+    if (Buffer.isBuffer(stream)) return stream
+    const chunks: Buffer[] = []
     signal.addEventListener('abort', () => stream.destroy(new Error('reading took too long')))
     for await (const chunk of stream as AsyncIterable<Buffer>) chunks.push(chunk)
     return Buffer.concat(chunks)

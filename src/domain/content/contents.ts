@@ -159,19 +159,17 @@ export class Contents {
     return result
   }
 
-  /** Bytes of a blob as git has it (the pointer of an LFS file). */
+  /** Bytes of a blob as git has it (the pointer of an LFS file): small ones at once, others as a stream. */
   async openBlob(
     repo: Repo,
     blob: { readonly oid: GitOid; readonly size: number },
     range: ByteRange | undefined,
     signal: AbortSignal,
-  ): Promise<Readable> {
+  ): Promise<Readable | Buffer> {
     const first = range?.first ?? 0
     const end = range ? range.last + 1 : blob.size
     if (blob.size <= SMALL_BLOB_BYTES)
-      return Readable.from([(await this.readSmall(repo, blob.oid)).subarray(first, end)], {
-        objectMode: false,
-      })
+      return (await this.readSmall(repo, blob.oid)).subarray(first, end)
     const { stream } = await this.#git.openBlob(repo.id, blob.oid, signal)
     return range ? Readable.from(cut(stream, first, end), { objectMode: false }) : stream
   }
@@ -192,7 +190,7 @@ export class Contents {
     file: RepoFile,
     range: ByteRange | undefined,
     signal: AbortSignal,
-  ): Promise<Readable> {
+  ): Promise<Readable | Buffer> {
     if (file.lfsOid === null)
       return this.openBlob(repo, { oid: file.blobOid, size: file.size }, range, signal)
     return this.#objects.open(await this.#objects.read(repo, file.lfsOid), range)
