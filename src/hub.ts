@@ -6,11 +6,13 @@ import { fileURLToPath } from 'node:url'
 import type { Express } from 'express'
 import type { Logger } from 'pino'
 import type { Config } from './config/config.js'
+import { abf, downloads } from './dialects/abf/index.js'
 import { gitSmart } from './dialects/git-smart/index.js'
 import { huggingFace } from './dialects/huggingface/index.js'
 import { kohaku } from './dialects/kohaku/index.js'
 import { lfs } from './dialects/lfs/index.js'
 import { outpost } from './dialects/outpost/index.js'
+import { duplicateRoutes } from './dialects/xet/duplicate.js'
 import { xet } from './dialects/xet/index.js'
 import { xetTokenRoutes } from './dialects/xet/tokens.js'
 import { Access } from './domain/access/access.js'
@@ -136,7 +138,9 @@ export async function openDomain(config: Config, log: Logger, closer: Closer) {
   jobs.handle('repo.purge', (job) => registry.purge(job.key))
   jobs.handle('repo.prune', (job) =>
     squash.prune(job.key, async (repo) => {
-      await collector.releaseUnreachable(repo)
+      // what nobody else names either can go
+      if ((await collector.releaseUnreachable(repo)) > 0)
+        await stores.jobs.enqueue({ kind: 'lfs.gc', key: 'all' })
     }),
   )
   jobs.handle('repo.maintain', async (job) => {
@@ -303,11 +307,15 @@ export function buildApp(domain: Domain, log: Logger): Express {
   app.use(cors())
   const xetParts = { ...domain.xet, access: domain.access, quotas: domain.quotas, baseUrl }
   app.use(asDialect('xet', xet(xetParts)))
+  const abfParts = { ...domain, baseUrl, hourlyCalls: config.abfHourlyCalls }
+  app.use(asDialect('abf', downloads(abfParts, authenticate(login, baseUrl))))
   app.use(authenticate(login, baseUrl))
   app.use(asDialect('hub', metricsRoute(metrics, config.metrics)))
   const { createOnPush } = config
   app.use(asDialect('git', gitSmart({ ...domain, git, createOnPush, agent: 'packhorse' })))
-  app.use(asDialect('lfs', lfs({ ...domain, repos: domain.stores.repos, baseUrl })))
+  const lfsParts = { ...domain, repos: domain.stores.repos, xetTokens: domain.xet.tokens, baseUrl }
+  app.use(asDialect('lfs', lfs(lfsParts)))
+  app.use(asDialect('abf', abf(abfParts)))
   app.use(asDialect('outpost', outpost({ ...domain, baseUrl })))
   app.use(asDialect('kohaku', kohaku({ ...domain, version: VERSION, baseUrl })))
   app.use(
@@ -316,7 +324,7 @@ export function buildApp(domain: Domain, log: Logger): Express {
       huggingFace({
         ...domain,
         baseUrl,
-        moreRoutes: xetTokenRoutes(xetParts),
+        moreRoutes: [...xetTokenRoutes(xetParts), ...duplicateRoutes(domain)],
         maxCommitBytes: config.maxCommitBytes,
         spoolDir: join(config.dataDir, 'tmp'),
       }),

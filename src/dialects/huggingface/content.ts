@@ -1,6 +1,7 @@
 import { type Request, type RequestHandler, type Response, Router } from 'express'
 import type { OpenedRepo } from '../../domain/access/access.js'
 import { HubError } from '../../domain/errors.js'
+import type { LfsObject } from '../../domain/ports.js'
 import type { GitOid, Repo, RepoFile } from '../../domain/types.js'
 import { abortSignalOf } from '../../http/body.js'
 import { callerOf } from '../../http/caller.js'
@@ -9,6 +10,7 @@ import { parseRepoPath, repoUrlPath } from '../../protocol/repo-path.js'
 import { contentDisposition, contentTypeOf, etagOf, FILE_POLICY } from './file-headers.js'
 import type { HfParts, RepoRoute } from './parts.js'
 import { readRevisionPath } from './revision-path.js'
+import { offerXet } from './xet-links.js'
 
 const PRESIGNED_SECONDS = 3_600
 type Form = 'resolve' | 'raw'
@@ -64,7 +66,9 @@ async function sendFile(it: FileRequest): Promise<void> {
   setHeaders(it, commit, entry)
   if (form === 'raw') return sendRaw(it, repo, entry)
   if (countsAsDownload(req)) parts.downloads.count(repo.id, callerOf(req), agentOf(req))
-  if (entry.lfsOid && (await redirectToStore(it, entry))) return
+  const object = entry.lfsOid ? await parts.objects.read(repo, entry.lfsOid) : undefined
+  if (object && offerXet(it, { repo, commit, object })) return
+  if (object && (await redirectToStore(it, entry, object))) return
   const signal = abortSignalOf(res)
   await sendBytes(req, res, {
     size: entry.size,
@@ -104,11 +108,14 @@ function setHeaders({ req, res, form }: FileRequest, commit: GitOid, file: RepoF
  * Sends the client to the object store where clients survive that: another host name than ours, on GET only (a HEAD of a
  * presigned GET is refused by the store, and all its answers are known here).
  */
-async function redirectToStore(it: FileRequest, file: RepoFile): Promise<boolean> {
-  const { parts, req, res, opened } = it
+async function redirectToStore(
+  it: FileRequest,
+  file: RepoFile,
+  object: LfsObject,
+): Promise<boolean> {
+  const { parts, req, res } = it
   const { direct } = parts.objects.store
-  if (!direct || req.method !== 'GET' || file.size === 0 || file.lfsOid === null) return false
-  const object = await parts.objects.read(opened.repo, file.lfsOid)
+  if (!direct || req.method !== 'GET' || file.size === 0) return false
   if (object.storage !== 'raw' || !object.key) return false
   const filename = file.path.slice(file.path.lastIndexOf('/') + 1)
   const url = await direct.presignGet(object.key, { seconds: PRESIGNED_SECONDS, filename })

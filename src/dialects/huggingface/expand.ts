@@ -4,7 +4,7 @@ import type { RepoKind } from '../../domain/types.js'
 import { boolParam, listParam } from './params.js'
 
 const COMMON =
-  'author cardData createdAt disabled gated lastModified likes private resourceGroup sha siblings tags trendingScore usedStorage downloads downloadsAllTime'.split(
+  'author cardData createdAt disabled gated lastModified likes private resourceGroup sha siblings tags trendingScore usedStorage downloads downloadsAllTime xetEnabled'.split(
     ' ',
   )
 
@@ -13,7 +13,7 @@ const EXPANDABLE: Readonly<Record<RepoKind, ReadonlySet<string>>> = {
   model: new Set([
     ...COMMON,
     ...`baseModels childrenModelCount config evalResults gguf gitalyUid inference inferenceProviderMapping library_name
-    mask_token model-index pipeline_tag safetensors spaces transformersInfo widgetData xetEnabled`.split(
+    mask_token model-index pipeline_tag safetensors spaces transformersInfo widgetData`.split(
       /\s+/,
     ),
   ]),

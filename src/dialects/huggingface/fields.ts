@@ -45,6 +45,7 @@ export function fieldsOf(it: Described): Record<string, unknown> {
     trendingScore: repo.trendingScore,
     usedStorage: repo.gitBytes + repo.lfsBytes,
     tags: it.tags,
+    xetEnabled: true,
     cardData: data,
     ...(repo.kind === 'model' ? modelFields(it) : {}),
     ...(repo.kind === 'dataset' ? datasetFields(repo, data) : {}),

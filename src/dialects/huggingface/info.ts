@@ -9,7 +9,7 @@ import { readRevision } from './revision-path.js'
 import { toSibling } from './shapes.js'
 
 /** Left out of the usual answer, as on the Hub: only for those who ask by `expand`. */
-const ON_REQUEST = ['downloadsAllTime', 'mainSize', 'trendingScore']
+const ON_REQUEST = ['downloadsAllTime', 'mainSize', 'trendingScore', 'xetEnabled']
 
 /** GET {repo} and {repo}/revision/{rev} (huggingface-wire C3). */
 export const infoRoutes: readonly RepoRoute[] = [

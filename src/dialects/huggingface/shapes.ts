@@ -1,6 +1,6 @@
 import type { Entry } from '../../domain/content/contents.js'
 import type { CommitInfo } from '../../domain/ports.js'
-import type { GateMode, Repo, RepoFile } from '../../domain/types.js'
+import type { GateMode, LfsOid, Repo, RepoFile } from '../../domain/types.js'
 
 /** Pieces of answers that several routes share (huggingface-wire B2.1, C3.3). */
 
@@ -27,9 +27,11 @@ export interface LastCommit {
   readonly date: string
 }
 
-export function toTreeEntry(entry: Entry) {
+/** `xetHashes`: of the LFS objects that are stored in chunks, by oid. */
+export function toTreeEntry(entry: Entry, xetHashes: ReadonlyMap<LfsOid, string>) {
   if (entry.type === 'directory')
     return { type: 'directory', oid: entry.oid, size: 0, path: entry.path }
+  const xetHash = entry.lfsOid ? xetHashes.get(entry.lfsOid) : undefined
   return {
     type: 'file',
     oid: entry.blobOid,
@@ -37,6 +39,7 @@ export function toTreeEntry(entry: Entry) {
     ...(entry.lfsOid
       ? { lfs: { oid: entry.lfsOid, size: entry.size, pointerSize: entry.pointerSize ?? 0 } }
       : {}),
+    ...(xetHash ? { xetHash } : {}),
     path: entry.path,
   }
 }

@@ -90,7 +90,9 @@ async function toEntries(
   entries: readonly Entry[],
   expand: boolean,
 ) {
-  if (!expand) return entries.map(toTreeEntry)
+  const lfsOids = entries.flatMap((it) => (it.type === 'file' && it.lfsOid ? [it.lfsOid] : []))
+  const xetHashes = await parts.objects.xetHashes(repo, lfsOids)
+  if (!expand) return entries.map((it) => toTreeEntry(it, xetHashes))
   const paths = entries.map((it) => it.path)
   const oids = paths.length
     ? await parts.git.lastCommits(repo.id, commit, paths, LAST_COMMITS_MS)
@@ -105,7 +107,7 @@ async function toEntries(
   return entries.map((it) => {
     const lastCommit = commits.get(oids.get(it.path) ?? '')
     return {
-      ...toTreeEntry(it),
+      ...toTreeEntry(it, xetHashes),
       // files are not scanned here, and null is what clients read as "no verdict"
       ...(it.type === 'file' ? { securityFileStatus: null } : {}),
       ...(lastCommit ? { lastCommit } : {}),

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { SignedAction } from '../../domain/access/signed-actions.js'
 import { HubError } from '../../domain/errors.js'
 import type { DownloadStep, UploadStep } from '../../domain/lfs/objects.js'
+import type { Caller } from '../../domain/types.js'
 import { check, readJson } from '../../http/body.js'
 import { callerOf } from '../../http/caller.js'
 import { LFS_JSON, LFS_STATUS } from './errors.js'
@@ -37,8 +38,11 @@ export async function batch(it: LfsRequest): Promise<void> {
   if (request.hash_algo && !['sha256', 'sha_256'].includes(request.hash_algo))
     throw new HubError('conflict', 'Only the hash algorithm sha256 is supported.')
   const transfers = request.transfers?.length ? request.transfers : ['basic']
-  if (!transfers.some((t) => t === 'basic' || t === 'multipart'))
-    throw new HubError('unprocessable', 'Only the transfers basic and multipart are supported.')
+  if (!transfers.some((t) => t === 'basic' || t === 'multipart' || t === 'xet'))
+    throw new HubError(
+      'unprocessable',
+      'Only the transfers basic, multipart and xet are supported.',
+    )
   const { transfer, objects } =
     request.operation === 'upload'
       ? await uploads(it, request.objects, transfers)
@@ -53,6 +57,7 @@ async function uploads(
 ): Promise<{ transfer: string; objects: Answer[] }> {
   const caller = callerOf(it.req)
   const { repo } = await it.parts.access.openRepo(caller, it.opened.repo, 'write')
+  if (transfers.includes('xet')) return xetUploads(it, caller, asked)
   // the clients that offer multipart are the ones that do not send an action's headers (huggingface-wire C2.3)
   const parts = transfers.includes('multipart')
   const steps = await it.parts.objects.planUpload(repo, caller, asked, { parts, headers: !parts })
@@ -60,6 +65,37 @@ async function uploads(
     transfer: steps.some((step) => step.type === 'parts') ? 'multipart' : 'basic',
     objects: asked.map((object, at) => toUpload(it, object, steps[at] as UploadStep)),
   }
+}
+
+/**
+ * Clients that can talk to the content-addressed store find everything they need in the action's headers, or ask its href
+ * for it (xet-wire 1.3); the bytes come without LFS, so they are all told alike.
+ */
+async function xetUploads(
+  it: LfsRequest,
+  caller: Caller,
+  asked: readonly Asked[],
+): Promise<{ transfer: string; objects: Answer[] }> {
+  const { repo } = it.opened
+  const client = { parts: false, headers: false }
+  const steps = await it.parts.objects.planUpload(repo, caller, asked, client)
+  const { token, expiresAt } = it.parts.xetTokens.issue(caller, repo, 'write')
+  const base = it.parts.baseUrl(it.req)
+  const upload = {
+    href: `${base}/api/${repo.kind}s/${repo.namespace}/${repo.name}/xet-write-token/main`,
+    header: {
+      'X-Xet-Cas-Url': `${base}/xet`,
+      'X-Xet-Access-Token': token,
+      'X-Xet-Token-Expiration': String(expiresAt),
+    },
+    ...expiry(it),
+  }
+  const objects = asked.map((object, at): Answer => {
+    const step = steps[at] as UploadStep
+    if (step.type === 'error' || step.type === 'stored') return toUpload(it, object, step)
+    return { oid: object.oid, size: object.size, authenticated: true, actions: { upload } }
+  })
+  return { transfer: 'xet', objects }
 }
 
 function toUpload(it: LfsRequest, object: Asked, step: UploadStep): Answer {

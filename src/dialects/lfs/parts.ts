@@ -5,11 +5,13 @@ import type { Login } from '../../domain/accounts/login.js'
 import type { LfsLocks } from '../../domain/lfs/locks.js'
 import type { LfsObjects } from '../../domain/lfs/objects.js'
 import type { RepoStore } from '../../domain/ports.js'
+import type { XetTokens } from '../../domain/xet/tokens.js'
 
 export interface LfsParts {
   readonly access: Access
   readonly objects: LfsObjects
   readonly locks: LfsLocks
+  readonly xetTokens: XetTokens
   readonly signer: ActionSigner
   readonly repos: RepoStore
   readonly login: Login

@@ -44,11 +44,6 @@ const ROUTES: readonly {
 export function xet(parts: XetParts): Router {
   const router = Router()
   const handler: RequestHandler = async (req, res) => {
-    allowBrowsers(res)
-    if (req.method === 'OPTIONS') {
-      res.status(204).end()
-      return
-    }
     const route = ROUTES.find((it) => it.method === req.method && it.path.test(req.path))
     if (!route) throw new HubError('not_found', 'There is no such route.')
     const params = route.path.exec(req.path)?.slice(1) ?? []
@@ -56,18 +51,6 @@ export function xet(parts: XetParts): Router {
   }
   router.use('/xet', handler, xetErrors)
   return router
-}
-
-/** Pages of other origins come with a token or a signed link, never with a cookie. */
-function allowBrowsers(res: XetRequest['res']): void {
-  res.set({
-    'Access-Control-Allow-Origin': '*',
-    'Access-Control-Allow-Methods': 'GET, HEAD, POST, OPTIONS',
-    'Access-Control-Allow-Headers': 'Authorization, Range, X-Xet-Session-Id, Content-Type',
-    'Access-Control-Expose-Headers':
-      'ETag, Content-Range, Content-Length, X-Request-Id, Retry-After',
-    'Access-Control-Max-Age': '86400',
-  })
 }
 
 async function ignoreTelemetry({ req, res }: XetRequest): Promise<void> {

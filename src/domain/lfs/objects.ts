@@ -321,6 +321,26 @@ export class LfsObjects {
     return object
   }
 
+  /** Of these objects, those that Xet clients may fetch from this repository: their Xet file hashes by oid. */
+  async xetHashes(repo: Repo, oids: readonly LfsOid[]): Promise<Map<LfsOid, string>> {
+    const linked = oids.length ? await this.#lfs.findLinked(repo.id, oids) : new Map()
+    const hashes = new Map<LfsOid, string>()
+    for (const { oid, xetHash } of linked.values()) if (xetHash) hashes.set(oid, xetHash)
+    return hashes
+  }
+
+  /**
+   * Links objects that the caller may read in `from` to `to`, which he may write to; answers which of them there are.
+   * Throws `quota_exceeded`, `repo_locked`.
+   */
+  async copy(from: Repo, to: Repo, oids: readonly LfsOid[]): Promise<ReadonlySet<LfsOid>> {
+    await this.#policy.requireWritable(to)
+    const objects = [...(await this.#lfs.findLinked(from.id, oids)).values()]
+    const full = await this.#reserve(to, objects)
+    if (full) throw full
+    return this.#lfs.link(to.id, objects)
+  }
+
   open(object: LfsObject, range?: ByteRange): Promise<Readable> {
     return object.storage === 'xet'
       ? this.#chunked.openObject(object.oid, range)
