@@ -1,0 +1,134 @@
+import { randomBytes } from 'node:crypto'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { HUB_ACTOR } from '../../src/domain/events/events.js'
+import type { GitEngine } from '../../src/domain/ports.js'
+import { Squash } from '../../src/domain/repos/squash.js'
+import type { Repo } from '../../src/domain/types.js'
+import { git, gitOk, startTestHub, type TestHub, type TestUser, tempDir } from '../support/hub.js'
+
+const ADDRESS = { kind: 'model', namespace: 'ada', name: 'm' } as const
+
+async function readRepo(hub: TestHub): Promise<Repo> {
+  const repo = await hub.domain.stores.repos.findByAddress(ADDRESS)
+  if (!repo) throw new Error('the repository is gone')
+  return repo
+}
+
+const squash = (hub: TestHub, as: TestUser) =>
+  hub.api('/api/repos/squash', { as, body: { repo: 'ada/m', type: 'model' } })
+
+async function push(work: string, name: string): Promise<boolean> {
+  await gitOk(work, ['fetch', '-q', 'origin'])
+  await gitOk(work, ['reset', '-q', '--hard', 'origin/main'])
+  await writeFile(join(work, name), name)
+  await gitOk(work, ['add', '.'])
+  await gitOk(work, ['commit', '-q', '-m', name])
+  const { code, stderr } = await git(work, ['push', '-q', 'origin', 'HEAD:main'])
+  if (code !== 0) expect(stderr).toMatch(/locked for|rejected|cannot lock ref|fetch first/)
+  return code === 0
+}
+
+test('pushes that race with squashes land and stay, or are refused', async () => {
+  const hub = await startTestHub()
+  const ada = await hub.user('ada')
+  const dir = await tempDir()
+  await hub.api('/api/repos/create', { as: ada, body: { name: 'm' } })
+  const pushers = ['p', 'q']
+  for (const it of pushers) await gitOk(dir, ['clone', '-q', hub.gitUrl('ada/m', ada), it])
+  const landed: string[] = []
+  let running = true
+  const loops = pushers.map(async (pusher) => {
+    for (let n = 0; running && n < 200; n += 1)
+      if (await push(join(dir, pusher), `${pusher}${n}.txt`)) landed.push(`${pusher}${n}.txt`)
+  })
+  const statuses: number[] = []
+  for (let n = 0; n < 100 && (n < 8 || landed.length < 8); n += 1) {
+    statuses.push((await squash(hub, ada)).status)
+    await new Promise((resolve) => setTimeout(resolve, 250))
+  }
+  running = false
+  await Promise.all(loops)
+  expect(statuses.filter((it) => ![200, 423].includes(it))).toEqual([])
+  expect(statuses).toContain(200)
+  expect(landed.length).toBeGreaterThan(5)
+  await expect.poll(async () => (await squash(hub, ada)).status, { timeout: 20_000 }).toBe(200)
+  await gitOk(dir, ['clone', '-q', hub.gitUrl('ada/m', ada), 'after'])
+  const files = (await gitOk(join(dir, 'after'), ['ls-files'])).split('\n')
+  expect(landed.filter((it) => !files.includes(it))).toEqual([])
+  expect(await gitOk(join(dir, 'after'), ['rev-list', '--count', '--all'])).toBe('1')
+  expect(await hub.domain.checker.checkRepo(await readRepo(hub))).toEqual([])
+}, 120_000)
+
+/** The engine, except that one step fails as if the process had died there. */
+function dyingAt(git: GitEngine, step: 'before refs' | 'after refs'): GitEngine {
+  return {
+    ...git,
+    updateRefs: async (id, updates) => {
+      if (step === 'after refs') await git.updateRefs(id, updates)
+      throw new Error('the process died')
+    },
+  }
+}
+
+for (const step of ['before refs', 'after refs'] as const)
+  test(`a squash that dies ${step} moved is undone or done as a whole`, async () => {
+    const hub = await startTestHub({ PACKHORSE_JOB_INTERVAL_MS: '60000' })
+    const ada = await hub.user('ada')
+    const dir = await tempDir()
+    await hub.api('/api/repos/create', { as: ada, body: { name: 'm' } })
+    await gitOk(dir, ['clone', '-q', hub.gitUrl('ada/m', ada), 'work'])
+    expect(await push(join(dir, 'work'), 'one.txt')).toBe(true)
+    await writeFile(join(dir, 'work', 'big'), randomBytes(300_000))
+    expect(await push(join(dir, 'work'), 'two.txt')).toBe(true)
+    await gitOk(join(dir, 'work'), ['push', '-q', 'origin', 'HEAD:refs/heads/side'])
+    const tree = await gitOk(join(dir, 'work'), ['rev-parse', 'HEAD^{tree}'])
+    const before = (await gitOk(dir, ['ls-remote', hub.gitUrl('ada/m', ada)])).split('\n')
+    const dying = new Squash({
+      ...hub.domain,
+      ...hub.domain.stores,
+      holds: hub.domain.holds,
+      git: dyingAt(hub.domain.git, step),
+    })
+    await expect(dying.squash(await readRepo(hub), HUB_ACTOR)).rejects.toThrow('the process died')
+    await hub.close()
+
+    const again = await startTestHub({ PACKHORSE_DATA: hub.dataDir })
+    const after = (await gitOk(dir, ['ls-remote', again.gitUrl('ada/m', ada)])).split('\n')
+    if (step === 'before refs') expect(after).toEqual(before)
+    else expect(after).toHaveLength(2)
+    await gitOk(dir, ['clone', '-q', again.gitUrl('ada/m', ada), 'after'])
+    expect(await gitOk(join(dir, 'after'), ['rev-parse', 'HEAD^{tree}'])).toBe(tree)
+    // the job was left before the refs moved: it prunes what is unreachable, in the one case as in the other
+    await expect
+      .poll(async () => (await again.domain.stores.jobs.counts()).failing, { timeout: 20_000 })
+      .toBe(0)
+    await expect
+      .poll(async () => (await readRepo(again)).commitCount, { timeout: 20_000 })
+      .toBe(step === 'before refs' ? 3 : 1)
+    expect(await again.domain.checker.checkRepo(await readRepo(again))).toEqual([])
+  }, 60_000)
+
+test('old objects are gone from disk after a squash', async () => {
+  const hub = await startTestHub()
+  const ada = await hub.user('ada')
+  const dir = await tempDir()
+  await hub.api('/api/repos/create', { as: ada, body: { name: 'm' } })
+  await gitOk(dir, ['clone', '-q', hub.gitUrl('ada/m', ada), 'work'])
+  const work = join(dir, 'work')
+  await writeFile(join(work, 'big'), randomBytes(500_000))
+  await gitOk(work, ['add', '.'])
+  await gitOk(work, ['commit', '-m', 'big'])
+  const old = await gitOk(work, ['rev-parse', 'HEAD'])
+  await gitOk(work, ['rm', '-q', 'big'])
+  await gitOk(work, ['commit', '-m', 'small again'])
+  await gitOk(work, ['push', '-q', 'origin', 'HEAD:main'])
+  expect((await readRepo(hub)).gitBytes).toBeGreaterThan(500_000)
+  expect((await squash(hub, ada)).status).toBe(200)
+  await expect
+    .poll(async () => (await readRepo(hub)).gitBytes, { timeout: 20_000 })
+    .toBeLessThan(50_000)
+  const directory = hub.domain.git.directory((await readRepo(hub)).id)
+  expect((await git(directory, ['cat-file', '-e', old])).code).not.toBe(0)
+})
