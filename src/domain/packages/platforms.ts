@@ -1,3 +1,5 @@
+import { randomBytes } from 'node:crypto'
+import { sha256Hex } from '../../lib/ids.js'
 import { HubError } from '../errors.js'
 import { type Actor, makeEvent } from '../events/events.js'
 import type { AccountStore, EventStore } from '../ports.js'
@@ -134,6 +136,12 @@ export class Platforms {
     })
   }
 
+  /** Whether this is a working token of the platform. */
+  async admits(platform: Platform, token: string): Promise<boolean> {
+    const found = await this.#stores.platformTokens.findActive(sha256Hex(token))
+    return found?.platformId === platform.id
+  }
+
   listShelves(platforms: readonly Platform[]): Promise<Shelf[]> {
     return this.#stores.shelves.list(platforms.map((it) => it.id))
   }
@@ -167,6 +175,17 @@ function checkOrder(order: PlatformOrder): Problems {
   if (order.visibility !== undefined && !['open', 'hidden'].includes(order.visibility))
     problems.add('Visibility is not included in the list')
   return problems
+}
+
+const TOKEN = /^pt_[0-9a-f]{40}$/
+
+/** 160 bits; told apart from accounts' tokens by its looks. */
+export function newPlatformToken(): string {
+  return `pt_${randomBytes(20).toString('hex')}`
+}
+
+export function isPlatformToken(text: string): boolean {
+  return TOKEN.test(text)
 }
 
 export function notFound(): HubError {
