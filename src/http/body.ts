@@ -30,7 +30,7 @@ export async function readBody(req: Request, maxBytes: number): Promise<Buffer> 
   const chunks: Buffer[] = []
   let size = 0
   try {
-    // a refusal must reach the client: the socket stays, and node reads the rest of the body into nothing
+    // leaving the loop must not destroy the socket: the refusal goes out by it
     for await (const chunk of bodyStream(req).iterator({ destroyOnReturn: false })) {
       size += chunk.length
       if (size > maxBytes)
@@ -38,6 +38,7 @@ export async function readBody(req: Request, maxBytes: number): Promise<Buffer> 
       chunks.push(chunk)
     }
   } catch (err) {
+    dropRest(req)
     if (err instanceof HubError) throw err
     throw new HubError('invalid_input', 'The request body cannot be read.', {}, err)
   }

@@ -1,5 +1,6 @@
 import type { ErrorRequestHandler } from 'express'
 import { asHubError, type HubErrorCode } from '../../domain/errors.js'
+import { dropRest } from '../../http/body.js'
 
 type Wire = readonly [status: number, code?: string | undefined, text?: string]
 
@@ -50,6 +51,7 @@ export const huggingFaceErrors: ErrorRequestHandler = (err, req, res, next) => {
     next(err) // Express destroys the socket: an error is never appended to a file
     return
   }
+  dropRest(req)
   if (status === 401)
     res.set('WWW-Authenticate', 'Bearer realm="Authentication required", charset="UTF-8"')
   if (status === 429 || status === 503)
@@ -57,7 +59,7 @@ export const huggingFaceErrors: ErrorRequestHandler = (err, req, res, next) => {
   if (code) res.set('X-Error-Code', code)
   if (typeof failure.facts.commit === 'string') res.set('X-Repo-Commit', failure.facts.commit)
   for (const header of ['Content-Length', 'ETag', 'Content-Disposition']) res.removeHeader(header)
-  const oneLine = text.replace(/[^\x20-\x7e]+/g, ' ')
+  const oneLine = text.replace(/[^\x20-\x7e]+/g, ' ').slice(0, 2_000)
   res.status(status).set('X-Error-Message', oneLine)
   const { url, slug } = failure.facts
   res.json({ error: text, ...(url ? { url } : {}), ...(slug ? { slug } : {}) })

@@ -3,7 +3,7 @@ import busboy from 'busboy'
 import type { Request } from 'express'
 import type { FileContent } from '../../domain/commits/changes.js'
 import { HubError } from '../../domain/errors.js'
-import { abortSignalOf, bodyStream } from '../../http/body.js'
+import { abortSignalOf, bodyStream, dropRest } from '../../http/body.js'
 import { Spool } from '../../lib/spool.js'
 import { repoUrlPath } from '../../protocol/repo-path.js'
 import { moverOf } from './branches.js'
@@ -85,6 +85,6 @@ async function readForm(req: Request, spool: Spool, maxBytes: number): Promise<F
   } finally {
     source.unpipe(form)
     form.destroy()
-    req.resume()
+    dropRest(req)
   }
 }
