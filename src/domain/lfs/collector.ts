@@ -1,5 +1,12 @@
 import { isoNow } from '../../lib/ids.js'
-import type { GitEngine, LfsStore, ObjectStore, RefSnapshot, RepoStore } from '../ports.js'
+import type {
+  GitEngine,
+  HoldStore,
+  LfsStore,
+  ObjectStore,
+  RefSnapshot,
+  RepoStore,
+} from '../ports.js'
 import type { LfsOid, Repo, RepoId } from '../types.js'
 import { emptyDiscards } from './discards.js'
 
@@ -25,12 +32,20 @@ export interface CollectReport {
  * and still unreached cannot be on its way into a commit.
  */
 export class LfsCollector {
+  readonly #holds: HoldStore
   readonly #lfs: LfsStore
   readonly #repos: RepoStore
   readonly #git: GitEngine
   readonly #store: ObjectStore
 
-  constructor(parts: { lfs: LfsStore; repos: RepoStore; git: GitEngine; store: ObjectStore }) {
+  constructor(parts: {
+    lfs: LfsStore
+    repos: RepoStore
+    holds: HoldStore
+    git: GitEngine
+    store: ObjectStore
+  }) {
+    this.#holds = parts.holds
     this.#lfs = parts.lfs
     this.#repos = parts.repos
     this.#git = parts.git
@@ -86,6 +101,8 @@ export class LfsCollector {
       reached.map(([oid]) => oid),
     )
     if (marked.length === 0 || !(await this.#drain(repo.id))) return 0
+    // while a mirror copies the repository nothing of it goes; the next run takes it
+    if ((await this.#holds.find(repo.id)).length > 0) return 0
     const { oids, digest } = await this.#unreached(repo.id, marked, first.digest)
     return this.#lfs.unlinkCondemned(repo.id, oids, digest)
   }
