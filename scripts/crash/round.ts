@@ -24,6 +24,25 @@ export interface RoundResult {
 const dataOf = (run: Run) => join(run.dir, 'data')
 const logOf = (run: Run) => join(run.dir, 'server.log')
 
+/** Every writer acts a few times, undisturbed: what cannot work at all is found out here, and nobody starts from nothing. */
+export async function warmUp(run: Run, writers: readonly Writer[]): Promise<string[]> {
+  const server = await Server.start(run.command, dataOf(run), logOf(run))
+  const problems: string[] = []
+  try {
+    for (const [at, writer] of writers.entries()) {
+      const it = sessionOf(run, writer, server, run.seed + at, new AbortController().signal)
+      await mkdir(it.workDir, { recursive: true })
+      for (let act = 0; act < 2; act += 1)
+        await writer.act(it).catch((err) => problems.push(`${writer.name}: ${err.message}`))
+      problems.push(...(await writer.verify(it)))
+    }
+    await server.stop()
+  } finally {
+    server.destroy()
+  }
+  return problems
+}
+
 /** Load, a kill at a random moment, a new start, a look at everything. */
 export async function playRound(
   run: Run,
@@ -37,7 +56,7 @@ export async function playRound(
   const loads = writers.map((writer, at) =>
     keepWriting(writer, sessionOf(run, writer, server, random.next() + at, load.signal), server),
   )
-  await new Promise((resolve) => setTimeout(resolve, 50 + random.below(run.maxLoadMs)))
+  await new Promise((resolve) => setTimeout(resolve, 100 + random.below(run.maxLoadMs)))
   const { ending, problems } = await endServer(server, random, load)
   for (const found of await Promise.all(loads)) problems.push(...found)
   server.destroy()

@@ -10,6 +10,7 @@ export class Server {
   readonly url: string
   readonly #process: ChildProcess
   readonly #exited: Promise<unknown>
+  #ending = false
 
   private constructor(child: ChildProcess, url: string) {
     this.#process = child
@@ -49,11 +50,13 @@ export class Server {
   }
 
   get running(): boolean {
-    return this.#process.exitCode === null && this.#process.signalCode === null
+    const { exitCode, signalCode } = this.#process
+    return !this.#ending && exitCode === null && signalCode === null
   }
 
   /** SIGKILL to the server and its gits, or to the server alone, whose gits then live on as orphans. */
   async kill(whom: 'group' | 'server'): Promise<void> {
+    this.#ending = true
     if (whom === 'group') killGroup(this.#process)
     else this.#process.kill('SIGKILL')
     await this.#exited
