@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Request, RequestHandler } from 'express'
 import type { Logger } from 'pino'
 import { pinoHttp } from 'pino-http'
@@ -22,7 +23,8 @@ export function requestLog(logger: Logger): RequestHandler {
           ? given
           : `req_${randomBytes(6).toString('hex')}`
       res.setHeader('X-Request-Id', id)
-      startBytes.set(req, { in: req.socket.bytesRead, out: req.socket.bytesWritten })
+      const { socket } = req
+      startBytes.set(req, { socket, in: socket.bytesRead, out: socket.bytesWritten })
       return id
     },
     customSuccessMessage: () => 'request',
@@ -47,7 +49,7 @@ export function requestLog(logger: Logger): RequestHandler {
 }
 
 /** What a socket had carried when the request's handling began. */
-const startBytes = new WeakMap<object, { in: number; out: number }>()
+const startBytes = new WeakMap<object, { socket: Socket; in: number; out: number }>()
 
 function factsOf(req: IncomingMessage, res: ServerResponse): Record<string, unknown> {
   const { bytesIn, bytesOut } = wireBytes(req)
@@ -67,7 +69,8 @@ export function wireBytes(req: IncomingMessage): { bytesIn: number; bytesOut: nu
   const start = startBytes.get(req)
   if (!start) return { bytesIn: 0, bytesOut: 0 }
   return {
-    bytesIn: Math.max(0, req.socket.bytesRead - start.in),
-    bytesOut: Math.max(0, req.socket.bytesWritten - start.out),
+    // node takes the socket off the request when it closes: ours is the one that carried it
+    bytesIn: Math.max(0, start.socket.bytesRead - start.in),
+    bytesOut: Math.max(0, start.socket.bytesWritten - start.out),
   }
 }
