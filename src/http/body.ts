@@ -1,8 +1,10 @@
-import { Readable } from 'node:stream'
+import { PassThrough, Readable } from 'node:stream'
 import { createGunzip } from 'node:zlib'
 import type { Request } from 'express'
 import type { z } from 'zod'
 import { HubError } from '../domain/errors.js'
+
+const PIECE_BYTES = 256 * 1024
 
 /** The request's bytes with gzip taken off. Throws `unsupported_media` for other encodings. */
 export function bodyStream(req: Request): Readable {
@@ -73,12 +75,19 @@ export function check<T extends z.ZodType>(schema: T, value: unknown): z.output<
 
 /** Hands a long body to `take`, whose failure does not cut the connection: the client gets to read what was wrong. */
 export async function takeBody<T>(req: Request, take: (body: Readable) => Promise<T>): Promise<T> {
+  const body = new PassThrough({ highWaterMark: PIECE_BYTES })
+  const cut = () => {
+    if (!req.complete) body.destroy(new HubError('invalid_input', 'The request body broke off.'))
+  }
+  req.once('close', cut)
+  req.once('error', cut)
   try {
-    const pieces = req.iterator({ destroyOnReturn: false })
-    return await take(Readable.from(pieces, { objectMode: false }))
+    return await take(req.pipe(body))
   } catch (err) {
     dropRest(req)
     throw err
+  } finally {
+    req.off('close', cut)
   }
 }
 
