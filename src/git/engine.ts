@@ -9,12 +9,13 @@ import { GitLayout } from './layout.js'
 import { sweepRepository } from './leftovers.js'
 import { Mailbox, type MailboxParts } from './mailbox.js'
 import { newBlobs } from './new-blobs.js'
+import { ObjectSizes } from './object-sizes.js'
 import { smallPushExtends, smallPushPointers } from './push-walk.js'
 import { GitReads } from './reads.js'
 import { RefReader } from './refs.js'
 import { markWriter, pushesInFlight, runService } from './service.js'
 import { runGit, runningProcesses } from './spawn.js'
-import { bytesUnder, fsck, maintain, objectBytes, prune } from './upkeep.js'
+import { bytesUnder, fsck, maintain, prune } from './upkeep.js'
 
 /** Oldest git with all that is used here: `merge-tree --write-tree` (2.38), `cat-file --batch-command` and `core.fsync` (2.36). */
 const OLDEST_GIT = [2, 38] as const
@@ -33,12 +34,14 @@ export async function openGit(options: { root: string; hooksDir: string }): Prom
   await layout.prepare(options.hooksDir)
   const pool = new CatFilePool(24)
   const refs = new RefReader()
+  const sizes = new ObjectSizes()
   const peeled = new LRUCache<string, string>({ max: 100_000 })
   const dir = (id: RepoId) => layout.directory(id)
   const reads = (id: RepoId) => new GitReads(dir(id), pool)
   const forget = (id: RepoId) => {
     pool.forget(dir(id))
     refs.forget(dir(id))
+    sizes.forget(dir(id))
   }
 
   return {
@@ -95,7 +98,7 @@ export async function openGit(options: { root: string; hooksDir: string }): Prom
     openObjectFile: (id, path) => openObjectFile(dir(id), path),
 
     quarantineBytes: (it) => bytesUnder(it.objectDirectory),
-    sizeBytes: (id) => objectBytes(dir(id)),
+    sizeBytes: async (id) => sizes.bytes(dir(id)),
     pushesInFlight: (id) => pushesInFlight(dir(id)),
     prune: async (id) => {
       await prune(dir(id))

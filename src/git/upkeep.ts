@@ -47,11 +47,7 @@ async function names(path: string): Promise<string[]> {
   return readdir(path).catch(() => [])
 }
 
-/** Bytes of packs and loose objects on disk. */
-export async function objectBytes(directory: string): Promise<number> {
-  return bytesUnder(join(directory, 'objects'))
-}
-
+/** Bytes of packs and loose objects below an object directory. */
 export async function bytesUnder(objects: string): Promise<number> {
   let total = 0
   for (const name of await names(objects)) {
