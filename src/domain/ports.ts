@@ -326,9 +326,7 @@ export interface RepoSearch {
     | { readonly min?: number | undefined; readonly max?: number | undefined }
     | undefined
   /** Undefined = everything (site administration). */
-  readonly visibleTo:
-    | { readonly userId: number | null; readonly namespaceIds: readonly number[] }
-    | undefined
+  readonly visibleTo: RepoListQuery['visibleTo']
   readonly sort: RepoSort
   readonly order: 'asc' | 'desc'
   /** Position after which the page starts. */

@@ -94,7 +94,8 @@ async function readQuery(
   req: Request,
   shown: Shown,
 ): Promise<RepoSearch | undefined> {
-  const sort = SORTS[textParam(req, 'sort') || 'recent']
+  const order = textParam(req, 'sort') || 'recent'
+  const sort = Object.hasOwn(SORTS, order) ? SORTS[order] : undefined
   if (!sort)
     throw new HubError('invalid_input', `"sort" must be among ${Object.keys(SORTS).join(', ')}.`)
   const author = textParam(req, 'author')
@@ -111,8 +112,7 @@ async function readQuery(
     parameters: readParameters(textParam(req, 'num_parameters')),
     visibleTo: parts.access.visibleTo(callerOf(req)),
     sort,
-    order:
-      textParam(req, 'direction') === '1' || textParam(req, 'direction') === 'asc' ? 'asc' : 'desc',
+    order: ['1', 'asc'].includes(textParam(req, 'direction') ?? '') ? 'asc' : 'desc',
     after: check(Cursor, decodeCursor(textParam(req, 'cursor'))),
     limit: CHUNK,
     withCards: shown.expand !== undefined || shown.full || shown.cardData || shown.config,

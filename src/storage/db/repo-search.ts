@@ -4,6 +4,7 @@ import { toCard } from './cards.js'
 import type { Db } from './open.js'
 import { escapeLike, toRepo } from './rows.js'
 import type { Schema } from './schema.js'
+import { isVisible } from './visible.js'
 
 /*
  * A page of a list is read in one of two ways, because no database chooses well between them without statistics:
@@ -114,28 +115,7 @@ function conditions(query: Query<object>, it: RepoSearch): Query<object> {
     )
   if (it.parameters?.min !== undefined) q = q.where('parameters', '>=', it.parameters.min)
   if (it.parameters?.max !== undefined) q = q.where('parameters', '<=', it.parameters.max)
-  return visible(q, it.visibleTo)
-}
-
-function visible(q: Query<object>, who: RepoSearch['visibleTo']): Query<object> {
-  if (!who) return q
-  return q.where((eb) =>
-    eb.or([
-      eb('repo.visibility', 'in', who.userId === null ? ['public'] : ['public', 'internal']),
-      ...(who.namespaceIds.length ? [eb('repo.namespace_id', 'in', who.namespaceIds)] : []),
-      ...(who.userId === null
-        ? []
-        : [
-            eb.exists(
-              eb
-                .selectFrom('repo_member')
-                .select('repo_member.repo_id')
-                .whereRef('repo_member.repo_id', '=', 'repo.id')
-                .where('repo_member.user_id', '=', who.userId),
-            ),
-          ]),
-    ]),
-  )
+  return q.where(isVisible(it.visibleTo))
 }
 
 /** The repositories of the narrowest condition, when they are few; each condition is looked at no further than that. */
