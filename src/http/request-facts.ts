@@ -1,5 +1,6 @@
 import type { Request, RequestHandler, Router } from 'express'
 import { parseKind, parseRepoPath } from '../protocol/repo-path.js'
+import { wrapping } from './route-list.js'
 
 /** Which dialect a request was for; the values are a metric label, so the set is closed. */
 export const DIALECTS = [
@@ -19,7 +20,7 @@ const DIALECT_OF = new WeakMap<object, Dialect>()
 
 /** Marks what reaches `router`; of several that let a request pass, the last one answered it. */
 export function asDialect(dialect: Dialect, router: Router): RequestHandler {
-  return (req, res, next) => {
+  const handler: RequestHandler = (req, res, next) => {
     const before = dialectOf(req)
     DIALECT_OF.set(req, dialect)
     router(req, res, (err?: unknown) => {
@@ -27,6 +28,7 @@ export function asDialect(dialect: Dialect, router: Router): RequestHandler {
       next(err)
     })
   }
+  return wrapping(handler, router)
 }
 
 export function dialectOf(req: object): Dialect {

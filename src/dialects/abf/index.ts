@@ -2,6 +2,7 @@ import { type RequestHandler, Router } from 'express'
 import { asHubError, HubError } from '../../domain/errors.js'
 import type { Caller } from '../../domain/types.js'
 import { callerOf } from '../../http/caller.js'
+import { listed } from '../../http/route-list.js'
 import { abfErrors } from './errors.js'
 import { groupRoutes } from './groups.js'
 import { type Params, readParams } from './input.js'
@@ -32,7 +33,8 @@ export const ABF_ROUTES: readonly AbfRoute[] = [
 export function abf(parts: AbfParts): Router {
   const router = Router()
   const limit = new CallLimit(parts.hourlyCalls)
-  router.use('/api/v1', answer(parts, limit))
+  const table = ABF_ROUTES.map(([method, path]) => ({ method, path: `/api/v1/${path}` }))
+  router.use('/api/v1', listed(answer(parts, limit), table))
   router.use('/api/v1', abfErrors)
   return router
 }

@@ -2,6 +2,7 @@ import { type Request, type RequestHandler, type Response, Router } from 'expres
 import type { OpenedRepo } from '../../domain/access/access.js'
 import { HubError } from '../../domain/errors.js'
 import { callerOf } from '../../http/caller.js'
+import { listed, tableOf } from '../../http/route-list.js'
 import { parseRepoPath, type RepoPath, repoUrlPath } from '../../protocol/repo-path.js'
 import { sendDumbFile } from './dumb.js'
 import { gitErrors } from './errors.js'
@@ -47,7 +48,7 @@ export function gitSmart(parts: GitSmartParts): Router {
     await parts.access.requireContent(callerOf(req), opened)
     await route.handle({ req, res, opened, parts })
   }
-  router.use(handler, gitErrors)
+  router.use(listed(handler, tableOf('/:namespace/:name.git/', ROUTES)), gitErrors)
   return router
 }
 

@@ -5,6 +5,7 @@ import type { LfsObject } from '../../domain/ports.js'
 import type { GitOid, Repo, RepoFile } from '../../domain/types.js'
 import { abortSignalOf } from '../../http/body.js'
 import { callerOf } from '../../http/caller.js'
+import { listed } from '../../http/route-list.js'
 import { sendBytes } from '../../http/send-bytes.js'
 import { parseRepoPath, repoUrlPath } from '../../protocol/repo-path.js'
 import { contentDisposition, contentTypeOf, etagOf, FILE_POLICY } from './file-headers.js'
@@ -41,7 +42,11 @@ export function contentRoutes(parts: HfParts): Router {
     }
     await sendFile({ parts, req, res, opened, form: form as Form, encoded })
   }
-  router.use(handler)
+  const routes = ['resolve', 'raw'].map((form) => ({
+    method: 'GET',
+    path: `/:namespace/:name/${form}/:revision/:path`,
+  }))
+  router.use(listed(handler, routes))
   return router
 }
 

@@ -1,5 +1,6 @@
 import { type RequestHandler, Router } from 'express'
 import { callerOf } from '../../http/caller.js'
+import { listed, tableOf } from '../../http/route-list.js'
 import { parseKind } from '../../protocol/repo-path.js'
 import { contentRoutes } from './content.js'
 import { decode } from './decode.js'
@@ -15,7 +16,7 @@ import { writingRoutes, writingSiteRoutes } from './writing.js'
 export function huggingFace(parts: HfParts): Router {
   const router = Router()
   const table: readonly RepoRoute[] = [...readingRoutes, ...writingRoutes, ...parts.moreRoutes]
-  router.use(onRepo(parts, table))
+  router.use(listed(onRepo(parts, table), tableOf('/api/:type/:namespace/:name/', table)))
   router.use(contentRoutes(parts))
   readingSiteRoutes(router, parts)
   writingSiteRoutes(router, parts)

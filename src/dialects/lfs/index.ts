@@ -1,6 +1,7 @@
 import { type Request, type RequestHandler, type Response, Router } from 'express'
 import { HubError } from '../../domain/errors.js'
 import { callerOf } from '../../http/caller.js'
+import { listed, mounted, tableOf } from '../../http/route-list.js'
 import { parseRepoPath, repoUrlPath } from '../../protocol/repo-path.js'
 import { batch } from './batch.js'
 import { LFS_JSON, lfsErrors } from './errors.js'
@@ -41,8 +42,8 @@ export function lfs(parts: LfsParts): Router {
     await parts.access.requireContent(callerOf(req), opened)
     await route.handle({ req, res, opened, parts, params: route.path.exec(rest)?.slice(1) ?? [] })
   }
-  router.use(handler)
-  router.use('/lfs', objectRoutes(parts))
+  router.use(listed(handler, tableOf('/:namespace/:name.git/info/lfs/', ROUTES)))
+  router.use('/lfs', mounted('/lfs', objectRoutes(parts)))
   router.use(lfsErrors)
   return router
 }

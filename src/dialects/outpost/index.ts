@@ -2,6 +2,7 @@ import { type RequestHandler, Router } from 'express'
 import { HubError } from '../../domain/errors.js'
 import type { Namespace, Repo, RepoKind, Right } from '../../domain/types.js'
 import { callerOf } from '../../http/caller.js'
+import { type ListedRoute, listed, mounted, tableOf } from '../../http/route-list.js'
 import { getFile, getTree, listCommits } from './content.js'
 import { downloadRoute } from './download.js'
 import { outpostErrors } from './errors.js'
@@ -55,14 +56,23 @@ const FORMS = [
 
 export function outpost(parts: OutpostParts): Router {
   const router = Router()
-  router.use('/auth/v1/download', downloadRoute(parts))
+  router.use('/auth/v1/download', mounted('/auth/v1/download', downloadRoute(parts)))
   tokenRoutes(router, parts)
-  router.use(repositories(parts))
+  router.use(listed(repositories(parts), listRepositoryRoutes()))
   router.use('/auth/v1', () => {
     throw new HubError('not_found', 'There is no such endpoint.')
   })
   router.use('/auth/v1', outpostErrors)
   return router
+}
+
+function listRepositoryRoutes(): ListedRoute[] {
+  const base = '/auth/v1/repository/:namespace'
+  const rows = OUTPOST_REPO_ROUTES.map(([method, path]) => ({ method, path }))
+  return [
+    ...Object.keys(OUTPOST_NAMESPACE_ROUTES).map((method) => ({ method, path: base })),
+    ...tableOf(`${base}/:id/`, rows),
+  ]
 }
 
 function repositories(parts: OutpostParts): RequestHandler {

@@ -1,5 +1,6 @@
 import { type RequestHandler, Router } from 'express'
 import { HubError } from '../../domain/errors.js'
+import { listed, tableOf } from '../../http/route-list.js'
 import { findChunk } from './chunks.js'
 import { sendData } from './data.js'
 import { xetErrors } from './errors.js'
@@ -49,7 +50,7 @@ export function xet(parts: XetParts): Router {
     const params = route.path.exec(req.path)?.slice(1) ?? []
     await route.handle({ req, res, parts, params })
   }
-  router.use('/xet', handler, xetErrors)
+  router.use('/xet', listed(handler, tableOf('/xet', ROUTES)), xetErrors)
   return router
 }
 
