@@ -155,7 +155,7 @@ export async function openDomain(config: Config, log: Logger, closer: Closer) {
     (it) => it.flush(),
   )
   const languages = new LanguageCounter(stores)
-  recorder.onRecorded((repo) => languages.schedule(repo))
+  recorder.leaveJob('repo.language')
   jobs.handle('repo.language', async (job) => {
     const repo = await stores.repos.findById(job.key)
     if (repo?.state === 'ready') await languages.count(repo)
@@ -163,9 +163,7 @@ export async function openDomain(config: Config, log: Logger, closer: Closer) {
   jobs.handleEvery('lfs.gc', LFS_GC_SECONDS, async () => {
     await collector.collect({ dryRun: false, graceSeconds: config.lfs.graceSeconds })
   })
-  recorder.onRecorded((repo) =>
-    stores.jobs.enqueue({ kind: 'repo.maintain', key: repo.id, delayMs: 5_000 }),
-  )
+  recorder.leaveJob('repo.maintain', 5_000)
   const recovery = closer.add(
     new Recovery({
       ...stores,

@@ -302,8 +302,11 @@ export interface RefRecord {
   }
   readonly defaultBranch: string
   readonly gitBytes: number
+  /** Null: this was no push. */
   readonly pushedAt: string | null
   readonly events: readonly HubEvent[]
+  /** Work that the change leaves behind, there as soon as the change is. */
+  readonly jobs: readonly { readonly kind: string; readonly delayMs: number }[]
 }
 
 export interface RefStore {

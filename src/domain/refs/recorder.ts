@@ -26,11 +26,7 @@ export class RefRecorder {
     maxSize: 200_000,
     sizeCalculation: (refs) => refs.length + 1,
   })
-  readonly #listeners: ((
-    repo: Repo,
-    updates: readonly RefUpdate[],
-    actor: Actor,
-  ) => Promise<void>)[] = []
+  readonly #jobs: { kind: string; delayMs: number }[] = []
 
   constructor(parts: { git: GitEngine; refs: RefStore; repos: RepoStore; cards: Cards }) {
     this.#git = parts.git
@@ -39,11 +35,9 @@ export class RefRecorder {
     this.#cards = parts.cards
   }
 
-  /** Called after each recorded change, in order of registration; a failure is the change's caller's to see. */
-  onRecorded(
-    listener: (repo: Repo, updates: readonly RefUpdate[], actor: Actor) => Promise<void>,
-  ): void {
-    this.#listeners.push(listener)
+  /** Every recorded change leaves a job of this kind, with the repository as its key. */
+  leaveJob(kind: string, delayMs = 0): void {
+    this.#jobs.push({ kind, delayMs })
   }
 
   /** Brings the metadata up to what git has now. Cheap when nothing changed. Answers the repository as it then is. */
@@ -53,7 +47,11 @@ export class RefRecorder {
     return this.recordRefUpdates(repo.id, actor)
   }
 
-  async recordRefUpdates(id: RepoId, actor: Actor): Promise<Repo> {
+  recordRefUpdates(id: RepoId, actor: Actor): Promise<Repo> {
+    return this.#record(id, actor, { pushed: true })
+  }
+
+  async #record(id: RepoId, actor: Actor, how: { pushed: boolean }): Promise<Repo> {
     return this.#turns.run(id, async () => {
       // another process may record at the same time: the transaction tells, and then we look again
       for (let attempt = 0; attempt < 20; attempt += 1) {
@@ -61,12 +59,10 @@ export class RefRecorder {
         if (!repo) throw new HubError('repo_not_found', 'Repository not found')
         const snapshot = await this.#git.snapshot(id)
         if (snapshot.digest === repo.refsDigest) return repo
-        const record = await this.#derive(repo, snapshot, actor)
+        const record = await this.#derive(repo, snapshot, actor, how)
         if (await this.#refs.record(record)) {
           this.#recorded.set(snapshot.digest, snapshot.refs)
-          const after = (await this.#repos.findById(id)) ?? repo
-          for (const listener of this.#listeners) await listener(after, record.updates, actor)
-          return after
+          return (await this.#repos.findById(id)) ?? repo
         }
       }
       throw new HubError('busy', 'the repository changes too fast, try again')
@@ -76,7 +72,7 @@ export class RefRecorder {
   /** Derives everything anew, whatever the database holds. */
   async rebuild(repo: Repo): Promise<Repo> {
     await this.#refs.forget(repo.id)
-    return this.recordRefUpdates(repo.id, HUB_ACTOR)
+    return this.#record(repo.id, HUB_ACTOR, { pushed: false })
   }
 
   /** After pruning or repacking: what the repository now weighs. */
@@ -84,11 +80,16 @@ export class RefRecorder {
     await this.#refs.setGitBytes(repo.id, await this.#git.sizeBytes(repo.id))
   }
 
-  async #derive(repo: Repo, snapshot: RefSnapshot, actor: Actor): Promise<RefRecord> {
+  async #derive(
+    repo: Repo,
+    snapshot: RefSnapshot,
+    actor: Actor,
+    how: { pushed: boolean },
+  ): Promise<RefRecord> {
     const before = this.#recorded.get(repo.refsDigest) ?? (await this.#refs.list(repo.id))
     const updates = diffRefs(before, snapshot.refs)
     const headChanged = snapshot.headOid !== repo.headOid
-    const at = new Date().toISOString()
+    const pushed = how.pushed && updates.length > 0
     return {
       repoId: repo.id,
       fromDigest: repo.refsDigest,
@@ -98,10 +99,11 @@ export class RefRecorder {
       defaultBranch: snapshot.defaultBranch,
       gitBytes: await this.#git.sizeBytes(repo.id),
       // the first commit of a new repository is ours, nobody pushed it
-      pushedAt: updates.length && repo.state !== 'creating' ? at : null,
-      events: updates.length
+      pushedAt: pushed && repo.state !== 'creating' ? new Date().toISOString() : null,
+      events: pushed
         ? [makeEvent('repo.refs', actor, repo, { updates: updates.slice(0, 1_000) })]
         : [],
+      jobs: this.#jobs,
     }
   }
 

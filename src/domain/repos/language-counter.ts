@@ -1,4 +1,4 @@
-import type { FileStore, JobStore, LanguageStore } from '../ports.js'
+import type { FileStore, LanguageStore } from '../ports.js'
 import type { Repo } from '../types.js'
 import { LanguageCount } from './languages.js'
 
@@ -8,16 +8,10 @@ const PAGE = 5_000
 export class LanguageCounter {
   readonly #files: FileStore
   readonly #languages: LanguageStore
-  readonly #jobs: JobStore
 
-  constructor(parts: { files: FileStore; languages: LanguageStore; jobs: JobStore }) {
+  constructor(parts: { files: FileStore; languages: LanguageStore }) {
     this.#files = parts.files
     this.#languages = parts.languages
-    this.#jobs = parts.jobs
-  }
-
-  schedule(repo: Repo): Promise<void> {
-    return this.#jobs.enqueue({ kind: 'repo.language', key: repo.id })
   }
 
   async count(repo: Repo): Promise<void> {

@@ -3,6 +3,7 @@ import type { FileStore, RefRecord, RefStore } from '../../domain/ports.js'
 import type { RepoFile } from '../../domain/types.js'
 import { writeCard } from './cards.js'
 import { addEvents } from './events.js'
+import { enqueueJob } from './jobs.js'
 import type { Db } from './open.js'
 import { pagesOf } from './rows.js'
 import type { Schema } from './schema.js'
@@ -41,6 +42,7 @@ export function refStore(db: Db): RefStore {
         if (change.head) await changeFiles(tx, change.repoId, change.head)
         if (change.head) await writeCard(tx, change.repoId, change.head.card)
         await addEvents(tx, change.events)
+        for (const job of change.jobs) await enqueueJob(tx, { ...job, key: change.repoId })
         return true
       }),
     forget: (repoId) =>
