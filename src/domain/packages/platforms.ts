@@ -80,7 +80,12 @@ export class Platforms {
   async create(actor: Actor, order: PlatformOrder): Promise<Platform> {
     if (!actor.caller.isSiteAdmin) throw forbidden()
     const owner = order.owner ?? actor.caller.user
-    const problems = checkOrder({ name: null, description: null, defaultBranch: null, ...order })
+    const problems = checkOrder({
+      ...order,
+      name: order.name ?? null,
+      description: order.description ?? null,
+      defaultBranch: order.defaultBranch ?? null,
+    })
     const name = order.name ?? ''
     if (/_personal$/i.test(name)) problems.add('Name is reserved')
     if (name !== '' && (await this.#stores.platforms.findByName(name)))

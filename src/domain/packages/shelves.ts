@@ -83,7 +83,11 @@ export class Shelves {
 
   /** Throws `unprocessable`, or `forbidden` for a platform that the caller does not run. */
   async create(actor: Actor, platform: Platform | undefined, order: ShelfOrder): Promise<Shelf> {
-    const problems = checkOrder({ name: null, description: null, ...order })
+    const problems = checkOrder({
+      ...order,
+      name: order.name ?? null,
+      description: order.description ?? null,
+    })
     if (!platform) problems.add("Platform can't be blank")
     else {
       if (!(await this.#policy.isAdmin(actor.caller, platform))) throw forbidden()
