@@ -37,7 +37,7 @@ export async function readRevision(
 }
 
 /** JavaScript sends `%` in file names as it is: what cannot be decoded is taken literally. */
-function decodeLoosely(text: string): string {
+export function decodeLoosely(text: string): string {
   try {
     return decodeURIComponent(text)
   } catch {

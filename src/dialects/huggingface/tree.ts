@@ -5,7 +5,7 @@ import type { GitOid, Repo } from '../../domain/types.js'
 import { check, readBody } from '../../http/body.js'
 import { boolParam, decodeCursor, encodeCursor, intParam, linkNext, textParam } from './params.js'
 import type { HfParts, HfRequest } from './parts.js'
-import { readRevision, readRevisionPath } from './revision-path.js'
+import { decodeLoosely, readRevision, readRevisionPath } from './revision-path.js'
 import { toLastCommit, toTreeEntry } from './shapes.js'
 
 const PAGE = 1_000
@@ -18,7 +18,7 @@ const LAST_COMMITS_MS = 5_000
 export async function tree(it: HfRequest): Promise<void> {
   const { parts, req, res, opened, rest } = it
   const { repo } = opened
-  const encoded = rest.slice('tree/'.length).replace(/\/+$/, '')
+  const encoded = rest.slice('tree/'.length).replace(/\/$/, '')
   const at = await readRevisionPath(parts, repo, encoded).catch((err) =>
     emptyTree(it, encoded, err),
   )
@@ -28,7 +28,7 @@ export async function tree(it: HfRequest): Promise<void> {
   }
   const expand = boolParam(req, 'expand') ?? false
   const max = expand ? EXPANDED_PAGE : PAGE
-  const page = await parts.contents.page(repo, at.commit, at.path.replace(/\/+$/, ''), {
+  const page = await parts.contents.page(repo, at.commit, at.path.replace(/\/$/, ''), {
     recursive: boolParam(req, 'recursive') ?? false,
     after: check(z.string().optional(), decodeCursor(textParam(req, 'cursor'))),
     limit: intParam(req, 'limit', { min: 1, max }) ?? max,
@@ -44,8 +44,7 @@ export async function tree(it: HfRequest): Promise<void> {
 /** An empty repository lists as an empty one on its default branch. */
 async function emptyTree({ parts, opened }: HfRequest, encoded: string, err: unknown) {
   if (!(err instanceof HubError && err.code === 'revision_not_found')) throw err
-  if ((await readRevision(parts, opened.repo, decodeURIComponent(encoded))) === null)
-    return undefined
+  if ((await readRevision(parts, opened.repo, decodeLoosely(encoded))) === null) return undefined
   throw err
 }
 
