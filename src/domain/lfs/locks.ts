@@ -2,6 +2,10 @@ import { HubError } from '../errors.js'
 import type { LfsLock, LfsStore } from '../ports.js'
 import type { Repo, Right, User } from '../types.js'
 
+const MAX_PATH = 4096
+/** Names between single slashes, none of them `.` or `..`, no control characters. */
+const PATH = /^(?!.*(^|\/)\.{1,2}(\/|$))[^/\x00-\x1f\x7f]+(\/[^/\x00-\x1f\x7f]+)*$/
+
 /** Locks on paths, as git-lfs keeps them (docs/api/locking.md). Readers may list, writers lock. */
 export class LfsLocks {
   readonly #lfs: LfsStore
@@ -11,8 +15,8 @@ export class LfsLocks {
   }
 
   create(repo: Repo, user: User, path: string, ref: string | null): Promise<LfsLock> {
-    if (path === '' || path.length > 4096 || path.includes('\0'))
-      throw new HubError('invalid_input', 'The path is empty, too long or not a path.')
+    if (path.length > MAX_PATH || !PATH.test(path))
+      throw new HubError('invalid_input', 'The path is empty, too long or not one of a repository.')
     return this.#lfs.createLock(repo.id, { path, ref, ownerId: user.id, ownerName: user.name })
   }
 
@@ -32,7 +36,8 @@ export class LfsLocks {
         'forbidden',
         `The lock belongs to ${lock.ownerName}; an admin may force it.`,
       )
-    await this.#lfs.deleteLock(repo.id, id)
+    if (!(await this.#lfs.deleteLock(repo.id, id)))
+      throw new HubError('not_found', 'There is no such lock.')
     return lock
   }
 }
