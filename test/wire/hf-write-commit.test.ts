@@ -221,3 +221,33 @@ test('preupload tells lfs from regular and what is there already', async () => {
   })
   expect(sent.json.files).toEqual([row('x.log', 'lfs')])
 })
+
+test('a reader brings an LFS file into a pull request, and nowhere else', async () => {
+  const { hub } = await hubWithRepo()
+  const eve = await hub.user('eve')
+  const bytes = Buffer.from('proposed weights '.repeat(50))
+  const oid = createHash('sha256').update(bytes).digest('hex')
+  const batch = (as: TestUser | undefined, more: Record<string, unknown>) =>
+    hub.api('/ada/m.git/info/lfs/objects/batch', {
+      ...(as ? { as } : {}),
+      body: {
+        operation: 'upload',
+        transfers: ['basic', 'multipart'],
+        objects: [{ oid, size: bytes.length }],
+        ...more,
+      },
+      headers: { 'Content-Type': 'application/vnd.git-lfs+json' },
+    })
+  expect((await batch(undefined, {})).status).toBe(401)
+  expect((await batch(eve, { ref: { name: 'main' } })).status).toBe(403)
+  expect((await batch(eve, { transfers: ['basic'] })).status).toBe(403)
+  const readOnly = { ...eve, token: await hub.token(eve.user, { role: 'read' }) }
+  expect((await batch(readOnly, {})).status).toBe(403)
+  const granted = await batch(eve, {})
+  const { href } = granted.json.objects[0].actions.upload
+  expect((await fetch(href, { method: 'PUT', body: new Uint8Array(bytes) })).status).toBe(200)
+  const line = { key: 'lfsFile', value: { path: 'p.bin', algo: 'sha256', oid, size: bytes.length } }
+  const path = '/api/models/ada/m/commit/main'
+  expect((await commit(hub, eve, [header(), line], path)).status).toBe(403)
+  expect((await commit(hub, eve, [header(), line], `${path}?create_pr=1`)).status).toBe(200)
+})

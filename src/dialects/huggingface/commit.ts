@@ -1,4 +1,4 @@
-import { requireWriteToken } from '../../domain/commits/targets.js'
+import { requireProposer } from '../../domain/access/access.js'
 import { HubError } from '../../domain/errors.js'
 import { abortSignalOf } from '../../http/body.js'
 import { Spool } from '../../lib/spool.js'
@@ -20,7 +20,7 @@ async function commit(it: HfRequest): Promise<void> {
   const revision = params[0] ?? ''
   const createPr = boolParam(req, 'create_pr')
   const signal = abortSignalOf(res)
-  if (createPr) requireWriteToken(caller)
+  if (createPr) requireProposer(caller, opened.repo)
   const target = createPr ? undefined : await parts.targets.find(caller, opened, revision)
   const spool = new Spool(parts.spoolDir, SPOOL)
   try {

@@ -1,6 +1,5 @@
 import { z } from 'zod'
-import { requireUser } from '../../domain/access/access.js'
-import { requireWriteToken } from '../../domain/commits/targets.js'
+import { requireProposer, requireUser } from '../../domain/access/access.js'
 import { HubError } from '../../domain/errors.js'
 import type { DiscussionFilter } from '../../domain/ports.js'
 import type { Discussion, Repo } from '../../domain/types.js'
@@ -29,7 +28,7 @@ export const discussionRoutes: readonly RepoRoute[] = [
 
 async function create(it: HfRequest): Promise<void> {
   const { req, res, parts, caller, opened } = it
-  requireWriteToken(caller)
+  requireProposer(caller, opened.repo)
   const author = requireUser(caller)
   const body = check(Body, await readJson(req, MAX_BODY))
   const order = {

@@ -1,6 +1,5 @@
 import type { Request, Response, Router } from 'express'
-import { requireUser } from '../../domain/access/access.js'
-import { requireWriteToken } from '../../domain/commits/targets.js'
+import { requireProposer, requireUser } from '../../domain/access/access.js'
 import { HubError } from '../../domain/errors.js'
 import { callerOf } from '../../http/caller.js'
 import { intParam, linkNext } from './params.js'
@@ -19,7 +18,7 @@ export const likeRoutes: readonly RepoRoute[] = [
 
 async function setLike(it: HfRequest, liked: boolean): Promise<void> {
   const { res, parts, caller, opened } = it
-  requireWriteToken(caller)
+  requireProposer(caller, opened.repo)
   const user = requireUser(caller)
   const { repos } = parts.stores
   if (liked) await repos.addLike(opened.repo.id, user.id)

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { requireWriteToken } from '../../domain/commits/targets.js'
+import { requireProposer } from '../../domain/access/access.js'
 import { HubError } from '../../domain/errors.js'
 import { check, readJson } from '../../http/body.js'
 import { boolParam } from './params.js'
@@ -30,7 +30,7 @@ export const preuploadRoutes: readonly RepoRoute[] = [
 async function preupload(it: HfRequest): Promise<void> {
   const { req, res, parts, caller, opened, params } = it
   const revision = params[0] ?? ''
-  if (boolParam(req, 'create_pr')) requireWriteToken(caller)
+  if (boolParam(req, 'create_pr')) requireProposer(caller, opened.repo)
   else await parts.targets.find(caller, opened, revision)
   const body = check(Body, await readJson(req, MAX_BODY))
   const modes = await parts.uploadModes.decide(

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { requireProposer } from '../../domain/access/access.js'
 import type { SignedAction } from '../../domain/access/signed-actions.js'
 import { HubError } from '../../domain/errors.js'
 import type { DownloadStep, UploadStep } from '../../domain/lfs/objects.js'
@@ -45,9 +46,23 @@ export async function batch(it: LfsRequest): Promise<void> {
     )
   const { transfer, objects } =
     request.operation === 'upload'
-      ? await uploads(it, request.objects, transfers)
+      ? await uploads({ ...it, proposal: isProposal(it, request) }, request.objects, transfers)
       : await downloads(it, request.objects)
   it.res.type(LFS_JSON).send(JSON.stringify({ transfer, objects, hash_algo: 'sha256' }))
+}
+
+/**
+ * Readers may upload for a pull request. Hugging Face clients then name no ref, or the pull request's (huggingface-wire
+ * C2.2); git-lfs always names the branch that it pushes.
+ */
+function isProposal(it: LfsRequest, request: z.output<typeof BatchRequest>): boolean {
+  const fromHubClient = request.transfers?.some((it) => it === 'multipart' || it === 'xet') ?? false
+  const ref = request.ref?.name
+  return (
+    it.opened.right === 'read' &&
+    fromHubClient &&
+    (ref === undefined || /^refs\/pr\/\d+$/.test(ref))
+  )
 }
 
 async function uploads(
@@ -56,7 +71,11 @@ async function uploads(
   transfers: readonly string[],
 ): Promise<{ transfer: string; objects: Answer[] }> {
   const caller = callerOf(it.req)
-  const { repo } = await it.parts.access.openRepo(caller, it.opened.repo, 'write')
+  if (it.proposal) {
+    requireProposer(caller, it.opened.repo)
+    await it.parts.access.requireContent(caller, it.opened)
+  } else await it.parts.access.openRepo(caller, it.opened.repo, 'write')
+  const { repo } = it.opened
   if (transfers.includes('xet')) return xetUploads(it, caller, asked)
   // the clients that offer multipart are the ones that do not send an action's headers (huggingface-wire C2.3)
   const parts = transfers.includes('multipart')
@@ -79,7 +98,9 @@ async function xetUploads(
   const { repo } = it.opened
   const client = { parts: false, headers: false }
   const steps = await it.parts.objects.planUpload(repo, caller, asked, client)
-  const { token, expiresAt } = it.parts.xetTokens.issue(caller, repo, 'write')
+  const { token, expiresAt } = it.parts.xetTokens.issue(caller, repo, 'write', {
+    proposal: it.proposal ?? false,
+  })
   const base = it.parts.baseUrl(it.req)
   const upload = {
     href: `${base}/api/${repo.kind}s/${repo.namespace}/${repo.name}/xet-write-token/main`,
@@ -174,7 +195,15 @@ function href(
   const { id: repoId } = it.opened.repo
   const { user, role, isSiteAdmin } = callerOf(it.req)
   const token = it.parts.signer.sign(
-    { op, repoId, userId: user?.id ?? null, role, siteAdmin: isSiteAdmin && !user, ...what },
+    {
+      op,
+      repoId,
+      userId: user?.id ?? null,
+      role,
+      siteAdmin: isSiteAdmin && !user,
+      ...(it.proposal ? { proposal: true } : {}),
+      ...what,
+    },
     it.parts.objects.limits.actionSeconds,
   )
   const step = op.slice('lfs.'.length)

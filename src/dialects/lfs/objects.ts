@@ -97,7 +97,7 @@ async function authorise(
   const caller = await callerBehind(parts, action, req.ip ?? '')
   const found = await parts.repos.findById(action.repoId)
   if (!found) throw new HubError('repo_not_found', 'Repository not found')
-  const opened = await parts.access.openRepo(caller, found, right)
+  const opened = await parts.access.openRepo(caller, found, action.proposal ? 'read' : right)
   await parts.access.requireContent(caller, opened)
   return { action, repo: opened.repo }
 }

@@ -25,4 +25,6 @@ export interface LfsRequest {
   readonly parts: LfsParts
   /** Captures of the route's path. */
   readonly params: readonly string[]
+  /** An upload for a pull request, by somebody who may only read. */
+  readonly proposal?: boolean
 }

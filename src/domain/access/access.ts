@@ -157,6 +157,13 @@ export function requireAccountHolder(caller: Caller): NonNullable<Caller['user']
   return user
 }
 
+/** For what readers of a repository may do as well (pull requests, likes): logged in by a token that may write to it. */
+export function requireProposer(caller: Caller, repo: Repo): void {
+  if (!caller.isSiteAdmin) requireUser(caller)
+  const elsewhere = caller.repoIds.length > 0 && !caller.repoIds.includes(repo.id)
+  if (caller.role === 'read' || elsewhere) throw refused(caller, 'write')
+}
+
 export function requireSiteAdmin(caller: Caller): void {
   if (isAnonymous(caller)) throw new HubError('not_authenticated', 'Invalid username or password.')
   if (!caller.isSiteAdmin) throw new HubError('forbidden', 'This needs a site administrator.')

@@ -19,6 +19,8 @@ export interface SignedAction {
   readonly role?: TokenRole
   /** Asked for with the operator's admin token, which has no user. */
   readonly siteAdmin?: boolean
+  /** An upload for a pull request: its user needs to read only. */
+  readonly proposal?: boolean
   /** Multipart: the upload and the part number. */
   readonly uploadId?: string
   readonly part?: number

@@ -1,4 +1,4 @@
-import type { Access, OpenedRepo } from '../access/access.js'
+import { type Access, type OpenedRepo, requireProposer } from '../access/access.js'
 import { type PullRequests, pullRequestNumber } from '../discussions/pull-requests.js'
 import { HubError } from '../errors.js'
 import type { GitEngine } from '../ports.js'
@@ -23,7 +23,7 @@ export class CommitTargets {
     const { repo, right } = opened
     const number = pullRequestNumber(revision)
     if (number !== undefined) {
-      requireWriteToken(caller)
+      requireProposer(caller, repo)
       const ref = `refs/pr/${number}`
       const pull = await this.#pulls.requirePush(repo, right, caller.user?.id, ref)
       return { ref, base: await this.#pulls.baseTip(repo, pull) }
@@ -49,11 +49,4 @@ export class CommitTargets {
       (await this.#git.resolveCommit(id, revision)) !== undefined
     )
   }
-}
-
-/** For what readers of a repository may do as well: logged in, and not by a read-only token. */
-export function requireWriteToken(caller: Caller): void {
-  if (!caller.user && !caller.isSiteAdmin)
-    throw new HubError('not_authenticated', 'Invalid username or password.')
-  if (caller.role === 'read') throw new HubError('forbidden', 'Your token is read-only.')
 }
