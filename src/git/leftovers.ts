@@ -15,6 +15,10 @@ const IN_PACK = /^(tmp_|\.tmp-|.+\.lock$)/
 const IN_FANOUT = /^tmp_obj_/
 const IN_INFO = /^(.+\.lock|tmp_.+|.+\.tmp)$/
 
+/** These write nothing; our own `cat-file` readers stay for minutes. */
+const READER =
+  /\0(cat-file|upload-pack|rev-list|diff-tree|ls-tree|log|merge-base|check-attr|fsck)\0/
+
 interface Mark {
   readonly mark: string
   readonly changedAt: number
@@ -92,7 +96,7 @@ async function isInUse(directory: string): Promise<boolean> {
   for (const pid of pids) {
     if (Number(pid) === process.pid) continue
     const command = await readFile(`/proc/${pid}/cmdline`, 'latin1').catch(() => '')
-    if (!/(^|\/)git|hooks\//.test(command)) continue
+    if (!/(^|\/)git|hooks\//.test(command) || READER.test(command)) continue
     const cwd = await readlink(`/proc/${pid}/cwd`).catch(() => '')
     const environment = await readFile(`/proc/${pid}/environ`, 'latin1').catch(() => '')
     if (cwd.includes(name) || command.includes(name) || environment.includes(name)) return true
