@@ -5,7 +5,7 @@ import type { Actor } from '../events/events.js'
 import type { CommitStep, GitEngine, RefSnapshot, Signature } from '../ports.js'
 import type { PushPolicy } from '../refs/push-policy.js'
 import type { RefRecorder } from '../refs/recorder.js'
-import type { GitOid, RefUpdate, Repo, Right, User } from '../types.js'
+import type { GitOid, LfsOid, RefUpdate, Repo, Right, User } from '../types.js'
 
 export interface CommitPlan {
   readonly message: string
@@ -104,6 +104,8 @@ export class Committer {
     if (actor.right) await this.#policy.requireAllowed(repo, actor.right, actor, updates)
     const right = (await this.#access.rightOn(actor.caller, repo)) ?? 'read'
     await this.#policy.requireAllowed(repo, right, actor, updates)
+    const named: LfsOid[] = []
+    await this.#policy.claimPointers(repo, updates, ({ oid }) => named.push(oid))
     try {
       await this.#git.updateRefs(repo.id, updates)
     } catch (err) {
@@ -111,6 +113,7 @@ export class Committer {
       throw err
     }
     await this.#recorder.recordRefUpdates(repo.id, actor)
+    await this.#policy.releasePointers(repo, named)
     return true
   }
 

@@ -56,7 +56,7 @@ export class PushPolicy {
       await this.requireWritable(repo)
       for (const update of call.updates) await this.#checkUpdate(repo, right, update, call)
       await this.requireAllowed(repo, right, actor, call.updates, call.quarantine)
-      await this.#checkPointers(repo, call, onPointer)
+      await this.claimPointers(repo, call.updates, onPointer, call.quarantine)
       if (call.quarantine) {
         const bytes = await this.#git.quarantineBytes(call.quarantine)
         onReserved(await this.#quotas.reserveBytes(repo, bytes))
@@ -108,28 +108,35 @@ export class PushPolicy {
       )
   }
 
-  async #checkPointers(
+  /**
+   * Leases the LFS objects that these updates make reachable, however they come about, and throws `object_not_found`
+   * when the repository does not have some of them. `onPointer` hears of each one that is named.
+   */
+  async claimPointers(
     repo: Repo,
-    call: HookCall,
+    updates: readonly RefUpdate[],
     onPointer: (pointer: LfsPointer) => void,
+    quarantine?: Quarantine,
   ): Promise<void> {
-    if (this.#rules.allowMissingLfs) return
-    const tips = call.updates.flatMap((it) => (it.newOid ? [it.newOid] : []))
+    const tips = updates.flatMap((it) => (it.newOid ? [it.newOid] : []))
     const missing: LfsPointer[] = []
     let page: LfsPointer[] = []
     const flush = async () => {
       missing.push(...(await this.missingPointers(repo, page)))
       page = []
     }
-    for await (const pointer of this.#git.newPointers(repo.id, tips, {
-      quarantine: call.quarantine,
-    })) {
+    for await (const pointer of this.#git.newPointers(repo.id, tips, { quarantine })) {
       page.push(pointer)
       onPointer(pointer)
       if (page.length >= 5_000) await flush()
     }
     if (page.length) await flush()
-    if (missing.length) throw missingPointersError(missing)
+    if (missing.length && !this.#rules.allowMissingLfs) throw missingPointersError(missing)
+  }
+
+  /** Once the refs are recorded the commits keep these objects, not the lease that waited for them. */
+  async releasePointers(repo: Repo, oids: readonly LfsOid[]): Promise<void> {
+    if (oids.length) await this.#lfs.release(repo.id, oids)
   }
 
   /**
