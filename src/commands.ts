@@ -1,12 +1,14 @@
 import { mkdir } from 'node:fs/promises'
+import { resolve } from 'node:path'
 import { type Command, InvalidArgumentError } from 'commander'
 import { pino } from 'pino'
 import { readConfig } from './config/config.js'
 import { issueToken } from './domain/accounts/login.js'
 import type { TokenRole, User } from './domain/types.js'
-import { type Domain, openDomain } from './hub.js'
+import { type Domain, openDomain, restoreBackup } from './hub.js'
 import { Closer } from './lib/closer.js'
-import { progressBar } from './lib/progress-bar.js'
+import { type ProgressBar, progressBar } from './lib/progress-bar.js'
+import { backUp } from './storage/backup/backup.js'
 
 /** The subcommands besides `serve`. Each works on the data directory and may run while the hub does. */
 export function addCommands(program: Command): void {
@@ -73,6 +75,7 @@ export function addCommands(program: Command): void {
     .option(...data)
     .action((o: { dryRun?: boolean; grace?: number; data?: string }) =>
       withDomain(o, async (domain) => {
+        if (!o.dryRun) await domain.backupLease.requireNone()
         const total = await domain.stores.repos.count({})
         const bar = progressBar('gc', total)
         const report = await domain.collector.collect({
@@ -128,6 +131,41 @@ export function addCommands(program: Command): void {
       }),
     )
 
+  program
+    .command('backup <directory>')
+    .description(
+      'copy everything, consistently and while the hub runs; repeated into the same directory it brings only what is new',
+    )
+    .option(...data)
+    .action((directory: string, o: { data?: string }) =>
+      withDomain(o, async (domain) => {
+        const bars = backupBars()
+        const made = await backUp(
+          { ...domain, lease: domain.backupLease, onProgress: bars.update },
+          resolve(directory),
+        )
+        bars.end()
+        const where = made.objectsIn === 's3' ? 'LFS objects stay in S3' : `${made.objects} objects`
+        print(`backed up ${made.repositories} repositories, ${where}, ${made.objectBytes} bytes`)
+      }),
+    )
+
+  program
+    .command('restore <directory>')
+    .description('put a backup into an empty data directory')
+    .option(...data)
+    .action(async (directory: string, o: { data?: string }) => {
+      const config = readConfig(process.env, { DATA: o.data })
+      let bar: ProgressBar | undefined
+      const made = await restoreBackup(config, resolve(directory), (done, total) => {
+        bar ??= progressBar('restore', total)
+        bar.update(done)
+      })
+      bar?.end()
+      print(`restored ${made.repositories} repositories as of ${made.createdAt}`)
+      print('packhorse fsck --lfs reads all of it')
+    })
+
   const jobs = program.command('jobs').description('background work')
   jobs
     .command('run')
@@ -165,6 +203,23 @@ async function* everyRepo(domain: Domain, label: string) {
     after = last.seq
   }
   bar.end()
+}
+
+/** One bar after the other: repositories first, then objects, whose number shows only on the way. */
+function backupBars() {
+  let step = ''
+  let bar: ProgressBar | undefined
+  return {
+    update(now: 'objects' | 'repositories', done: number, total: number) {
+      if (now !== step) {
+        bar?.end()
+        bar = progressBar(now, total)
+        step = now
+      }
+      bar?.update(done, total)
+    },
+    end: () => bar?.end(),
+  }
 }
 
 async function readUser(domain: Domain, name: string): Promise<User> {

@@ -34,7 +34,8 @@ import { Contents } from './domain/content/contents.js'
 import { PullRequests } from './domain/discussions/pull-requests.js'
 import { Downloads } from './domain/downloads/downloads.js'
 import { HubError } from './domain/errors.js'
-import { JobRunner } from './domain/jobs/runner.js'
+import { BackupLease } from './domain/jobs/backup-lease.js'
+import { type JobHandler, JobRunner } from './domain/jobs/runner.js'
 import { LfsCollector } from './domain/lfs/collector.js'
 import { LfsLocks } from './domain/lfs/locks.js'
 import { LfsObjects } from './domain/lfs/objects.js'
@@ -68,6 +69,8 @@ import { closeServer, lastAnswers, listen, newApp } from './http/server.js'
 import { Closer } from './lib/closer.js'
 import { hasEnded, PROCESS_INSTANCE } from './lib/process-instance.js'
 import { XetWorkers } from './protocol/xet/xet-workers.js'
+import type { Manifest } from './storage/backup/manifest.js'
+import { restore } from './storage/backup/restore.js'
 import { openStores, type Stores } from './storage/db/index.js'
 import { ignoreTemplates } from './storage/ignore-templates.js'
 import { openObjects } from './storage/objects/index.js'
@@ -80,14 +83,15 @@ const LFS_GC_SECONDS = 24 * 3600
 const TRENDING_SECONDS = 15 * 60
 const TOKEN_SWEEP_SECONDS = 3600
 
+const HOOKS_DIR = fileURLToPath(new URL('../hooks', import.meta.url))
+
 export type Domain = Awaited<ReturnType<typeof openDomain>>
 
 /** The stores and services, without HTTP: what the command line works with. */
 export async function openDomain(config: Config, log: Logger, closer: Closer) {
   const stores: Stores = closer.add(await openStores(config.db), (it) => it.close())
-  const hooksDir = fileURLToPath(new URL('../hooks', import.meta.url))
   const git: Git = closer.add(
-    await openGit({ root: join(config.dataDir, 'git'), hooksDir }),
+    await openGit({ root: join(config.dataDir, 'git'), hooksDir: HOOKS_DIR }),
     (it) => it.close(),
   )
   const store: ObjectStore = await openObjects(config)
@@ -135,13 +139,21 @@ export async function openDomain(config: Config, log: Logger, closer: Closer) {
       else log.warn(put, 'job failed')
     },
   })
-  jobs.handle('repo.purge', (job) => registry.purge(job.key))
-  jobs.handle('repo.prune', (job) =>
-    squash.prune(job.key, async (repo) => {
-      // what nobody else names either can go
-      if ((await collector.releaseUnreachable(repo)) > 0)
-        await stores.jobs.enqueue({ kind: 'lfs.gc', key: 'all' })
-    }),
+  const backupLease = new BackupLease(stores.settings)
+  const unlessBackup = (handler: JobHandler) => backupLease.guard(handler)
+  jobs.handle(
+    'repo.purge',
+    unlessBackup((job) => registry.purge(job.key)),
+  )
+  jobs.handle(
+    'repo.prune',
+    unlessBackup((job) =>
+      squash.prune(job.key, async (repo) => {
+        // what nobody else names either can go
+        if ((await collector.releaseUnreachable(repo)) > 0)
+          await stores.jobs.enqueue({ kind: 'lfs.gc', key: 'all' })
+      }),
+    ),
   )
   jobs.handle('repo.maintain', async (job) => {
     const repo = await stores.repos.findById(job.key)
@@ -160,9 +172,13 @@ export async function openDomain(config: Config, log: Logger, closer: Closer) {
     const repo = await stores.repos.findById(job.key)
     if (repo?.state === 'ready') await languages.count(repo)
   })
-  jobs.handleEvery('lfs.gc', LFS_GC_SECONDS, async () => {
-    await collector.collect({ dryRun: false, graceSeconds: config.lfs.graceSeconds })
-  })
+  jobs.handleEvery(
+    'lfs.gc',
+    LFS_GC_SECONDS,
+    unlessBackup(async () => {
+      await collector.collect({ dryRun: false, graceSeconds: config.lfs.graceSeconds })
+    }),
+  )
   recorder.leaveJob('repo.maintain', 5_000)
   const recovery = closer.add(
     new Recovery({
@@ -204,10 +220,17 @@ export async function openDomain(config: Config, log: Logger, closer: Closer) {
     secret,
     dedupeScope: config.xet.dedupeScope,
   })
-  jobs.handleEvery('xet.gc', LFS_GC_SECONDS, async () => {
-    await xet.collector.collect({ dryRun: false, graceSeconds: config.xet.graceSeconds })
-  })
-  jobs.handle('lfs.drop-raw', (job) => objects.dropRaw(job.key))
+  jobs.handleEvery(
+    'xet.gc',
+    LFS_GC_SECONDS,
+    unlessBackup(async () => {
+      await xet.collector.collect({ dryRun: false, graceSeconds: config.xet.graceSeconds })
+    }),
+  )
+  jobs.handle(
+    'lfs.drop-raw',
+    unlessBackup((job) => objects.dropRaw(job.key)),
+  )
 
   return {
     config,
@@ -251,6 +274,7 @@ export async function openDomain(config: Config, log: Logger, closer: Closer) {
     collector,
     checker: new Checker({ ...stores, git, store }),
     recovery,
+    backupLease,
     jobs,
   }
 }
@@ -259,6 +283,25 @@ export interface Hub {
   readonly url: string
   readonly domain: Domain
   close(): Promise<void>
+}
+
+/** Puts a backup into the empty data directory that `config` names. */
+export async function restoreBackup(
+  config: Config,
+  directory: string,
+  onProgress: (done: number, total: number) => void,
+): Promise<Manifest> {
+  const closer = new Closer()
+  const openEngine = async () =>
+    closer.add(await openGit({ root: join(config.dataDir, 'git'), hooksDir: HOOKS_DIR }), (it) =>
+      it.close(),
+    )
+  try {
+    const target = { dataDir: config.dataDir, database: config.db, openGit: openEngine }
+    return await restore(directory, target, onProgress)
+  } finally {
+    await closer.close()
+  }
 }
 
 /** The whole hub, listening. What was opened is closed again when opening fails half-way. */

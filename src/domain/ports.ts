@@ -662,6 +662,8 @@ export interface SettingStore {
   find(key: string): Promise<string | undefined>
   /** Stores `value` unless the key exists; answers what is stored. */
   findOrCreate(key: string, value: string): Promise<string>
+  put(key: string, value: string): Promise<void>
+  remove(key: string): Promise<void>
 }
 
 /** The whole truth about a repository's refs at one instant, as read from its directory. */
@@ -903,6 +905,13 @@ export interface GitEngine {
   maintain(id: RepoId): Promise<void>
   /** Output of `git fsck --full`; empty = clean. */
   fsck(id: RepoId): Promise<string[]>
+  /** For backups: brings the object files to a directory, beside running writers, and answers their names. */
+  exportObjects(id: RepoId, target: string): Promise<ReadonlySet<string>>
+  /** Whether the object files in a directory hold all that `tips` reach. */
+  objectsReach(id: RepoId, objects: string, tips: readonly GitOid[]): Promise<boolean>
+  dropOtherObjects(target: string, keep: ReadonlySet<string>): Promise<void>
+  /** Fills a repository just created with object files of a directory and with refs. */
+  importObjects(id: RepoId, source: string, refs: readonly Ref[]): Promise<void>
   /** git processes at work for this process. */
   runningProcesses(): number
   /** Removes lock and temporary files of git processes that died; answers how many stay because their owner may live. */

@@ -15,6 +15,7 @@ import { GitReads } from './reads.js'
 import { RefReader } from './refs.js'
 import { markWriter, pushesInFlight, runService } from './service.js'
 import { runGit, runningProcesses } from './spawn.js'
+import { dropOtherObjects, exportObjects, importObjects, objectsReach } from './transfer.js'
 import { bytesUnder, fsck, maintain, prune } from './upkeep.js'
 
 /** Oldest git with all that is used here: `merge-tree --write-tree` (2.38), `cat-file --batch-command` and `core.fsync` (2.36). */
@@ -108,6 +109,13 @@ export async function openGit(options: { root: string; hooksDir: string }): Prom
       await maintain(dir(id))
     },
     fsck: (id) => fsck(dir(id)),
+    exportObjects: (id, target) => exportObjects(dir(id), target),
+    objectsReach: (id, objects, tips) => objectsReach(dir(id), objects, tips),
+    dropOtherObjects,
+    importObjects: async (id, source, it) => {
+      await importObjects(dir(id), source, it)
+      forget(id)
+    },
     runningProcesses,
     sweepLeftovers: (id) => sweepRepository(dir(id)),
     sweepTrash: () => layout.sweepTrash(),

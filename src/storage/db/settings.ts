@@ -17,5 +17,15 @@ export function settingStore(db: Db): SettingStore {
         .execute()
       return (await find(key)) ?? value
     },
+    async put(key, value) {
+      await db
+        .insertInto('setting')
+        .values({ key, value })
+        .onConflict((oc) => oc.column('key').doUpdateSet({ value }))
+        .execute()
+    },
+    async remove(key) {
+      await db.deleteFrom('setting').where('key', '=', key).execute()
+    },
   }
 }
