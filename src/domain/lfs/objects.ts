@@ -273,7 +273,8 @@ export class LfsObjects {
     object: LfsPointer,
     rebuild: () => Promise<void>,
   ): Promise<{ rawLeft: boolean }> {
-    await this.#lease(repo, [object])
+    // without a size: its chunks are charged as they come, and the file is by what it adds to them
+    await this.#lease(repo, [{ ...object, size: 0 }])
     await rebuild()
     return this.#lfs.storeChunked(repo.id, object)
   }

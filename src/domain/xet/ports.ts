@@ -47,7 +47,7 @@ export interface XetStore {
   findLinkedFile(repoId: RepoId, hash: string): Promise<XetFile | undefined>
   /**
    * The file, its terms and the xorbs it stands on (raw bytes of the file in each), in one transaction; what is there
-   * already stays. Throws `conflict` when one of the xorbs is not stored (any more).
+   * already stays. Throws `conflict` when one of the xorbs is not stored (any more), `quota_exceeded` when it does not fit.
    */
   addFile(file: {
     repoId: RepoId
@@ -82,13 +82,5 @@ export interface XetStore {
   isKnown(hash: string, nonce: string): Promise<boolean>
   /** LFS objects said to be stored as Xet files that have none. */
   listBrokenObjects(limit: number): Promise<LfsOid[]>
-  /** Bytes of the xorbs that the pool's repositories brought and no file of theirs stood on yet. */
-  pendingBytes(namespaceId: number, pool: 'private' | 'public'): Promise<number>
-  /** Of these xorbs, those that files of the pool's repositories stand on, or that they brought. */
-  listHeld(
-    namespaceId: number,
-    pool: 'private' | 'public',
-    hashes: readonly string[],
-  ): Promise<Set<string>>
   totals(): Promise<{ xorbs: number; bytes: number; rawBytes: number; files: number }>
 }

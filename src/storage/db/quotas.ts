@@ -46,7 +46,7 @@ export async function requireFits(
   db: Reader,
   repoId: string,
   extraBytes: number,
-  options: { ownLimit?: boolean } = {},
+  options: { ownLimit?: boolean; namespaceLimit?: boolean } = {},
 ): Promise<void> {
   const row = await db
     .selectFrom('repo')
@@ -65,6 +65,7 @@ export async function requireFits(
   if (!row) throw new HubError('repo_not_found', 'Repository not found')
   if (row.quota_bytes !== null && options.ownLimit !== false)
     requireBelow('repository', await repoCharged(db, repoId), extraBytes, row.quota_bytes)
+  if (options.namespaceLimit === false) return
   const isPublic = row.visibility === 'public'
   const pool = isPublic ? row.public_quota_bytes : row.private_quota_bytes
   const total = row.total_quota_bytes
@@ -90,7 +91,11 @@ function requireBelow(what: string, used: number, extra: number, limit: number):
   if (used + extra > limit) throw quotaExceeded(what, { used, extra, limit })
 }
 
-/** git bytes and each LFS object once per pool, however many of its repositories hold it. */
+/**
+ * git bytes and each LFS object once per pool, however many of its repositories hold it. Objects in chunks are charged by
+ * the xorbs that they stand on: each once, its stored bytes, at most the bytes of the pool's files in it. So `roughUsage`
+ * stays an upper bound, and nobody pays for what others put into the same xorb.
+ */
 async function exactUsage(
   db: Reader,
   namespaceId: number,
@@ -99,7 +104,7 @@ async function exactUsage(
   const mine = sql`join repo on repo.id = it.repo_id
     where repo.namespace_id = ${namespaceId} and repo.state != 'deleting'`
   const leases = sql`union select ${POOL} as pool, it.oid, it.size from lfs_lease as it ${mine}
-    and it.expires_at > ${now()}`
+    and it.expires_at > ${now()} and ${RAW}`
   const reservations = sql`union all select ${POOL} as pool, it.bytes from quota_reservation as it
     ${mine} and it.expires_at > ${now()}`
   return sumByPool(
@@ -107,10 +112,17 @@ async function exactUsage(
     sql`select ${POOL} as pool, repo.git_bytes as bytes from repo
         where repo.namespace_id = ${namespaceId} and repo.state != 'deleting'
       union all select pool, max(size) as bytes from (
-        select ${POOL} as pool, it.oid, it.size from lfs_link as it ${mine}
+        select ${POOL} as pool, it.oid, it.size from lfs_link as it ${mine} and ${RAW}
         ${reserved ? leases : sql``}
       ) as objects group by pool, oid
-      ${reserved ? reservations : sql``}`,
+      union all select pool, case when bytes < raw_bytes then bytes else raw_bytes end from (
+        select files.pool, max(xet_xorb.bytes) as bytes, sum(xet_file_xorb.raw_bytes) as raw_bytes
+        from (select distinct ${POOL} as pool, xet_file.hash from lfs_link as it
+          join xet_file on xet_file.sha256 = it.oid ${mine}) as files
+        join xet_file_xorb on xet_file_xorb.file_hash = files.hash
+        join xet_xorb on xet_xorb.hash = xet_file_xorb.xorb_hash
+        group by files.pool, xet_xorb.hash) as xorbs
+      ${reserved ? reservations : sql``} ${reserved ? pendingXorbs(namespaceId) : sql``}`,
   )
 }
 
@@ -123,8 +135,20 @@ async function roughUsage(db: Reader, namespaceId: number): Promise<NamespaceUsa
     sql`select ${POOL} as pool, repo.git_bytes + repo.lfs_bytes as bytes from repo
         where repo.namespace_id = ${namespaceId} and repo.state != 'deleting'
       union all select ${POOL} as pool, it.size as bytes from lfs_lease as it ${mine}
-      union all select ${POOL} as pool, it.bytes from quota_reservation as it ${mine}`,
+      union all select ${POOL} as pool, it.bytes from quota_reservation as it ${mine}
+      ${pendingXorbs(namespaceId)}`,
   )
+}
+
+const RAW = sql`not exists (
+  select 1 from lfs_object where lfs_object.oid = it.oid and lfs_object.storage = 'xet')`
+
+/** Xorbs that repositories of the namespace brought and no file of theirs has stood on yet. */
+function pendingXorbs(namespaceId: number): RawBuilder<unknown> {
+  return sql`union all select ${POOL} as pool, max(xet_xorb.bytes) as bytes from xet_upload as it
+    join xet_xorb on xet_xorb.hash = it.xorb_hash join repo on repo.id = it.repo_id
+    where repo.namespace_id = ${namespaceId} and repo.state != 'deleting' and it.is_used = 0
+    group by pool, xet_xorb.hash`
 }
 
 async function sumByPool(db: Reader, rows: RawBuilder<unknown>): Promise<NamespaceUsage> {

@@ -2,6 +2,7 @@ import { type Selectable, sql, type Transaction } from 'kysely'
 import { HubError } from '../../domain/errors.js'
 import type { XetStore, Xorb } from '../../domain/xet/ports.js'
 import type { Db } from './open.js'
+import { requireFits } from './quotas.js'
 import { now, pagesOf } from './rows.js'
 import type { Schema } from './schema.js'
 
@@ -172,6 +173,7 @@ function fileRows(
         if ((await touchRows(tx, hashes)).length !== hashes.length)
           throw new HubError('conflict', 'A xorb of the file is not stored (any more).')
         await markUsed(tx, repoId, hashes)
+        await requireFileFits(tx, repoId, file, xorbs)
         const { numInsertedOrUpdatedRows } = await tx
           .insertInto('xet_file')
           .values({ ...file, terms: termCount, created_at: now() })
@@ -215,6 +217,35 @@ function fileRows(
       return rows.map((it) => ({ firstByte: it.first_byte, terms: it.terms }))
     },
   }
+}
+
+/** Throws `quota_exceeded` unless the repository has room for the file, and its namespace for the xorbs new to it. */
+async function requireFileFits(
+  tx: Tx,
+  repoId: string,
+  file: { sha256: string; size: number },
+  xorbs: ReadonlyMap<string, number>,
+): Promise<void> {
+  const linked = await tx
+    .selectFrom('lfs_link')
+    .select('oid')
+    .where('repo_id', '=', repoId)
+    .where('oid', '=', file.sha256)
+    .executeTakeFirst()
+  if (linked) return
+  await requireFits(tx, repoId, file.size, { namespaceLimit: false })
+  let bytes = 0
+  for (const page of pagesOf([...xorbs.keys()])) {
+    const { rows } = await sql<{ hash: string; bytes: number }>`
+      select hash, bytes from xet_xorb where hash in (${sql.join(page)}) and not exists (
+        select 1 from xet_file_xorb join xet_file on xet_file.hash = xet_file_xorb.file_hash
+        join lfs_link on lfs_link.oid = xet_file.sha256
+        join repo on repo.id = lfs_link.repo_id join repo as mine on mine.id = ${repoId}
+        where xet_file_xorb.xorb_hash = xet_xorb.hash and repo.namespace_id = mine.namespace_id
+          and (repo.visibility = 'public') = (mine.visibility = 'public'))`.execute(tx)
+    for (const row of rows) bytes += Math.min(row.bytes, xorbs.get(row.hash) ?? 0)
+  }
+  await requireFits(tx, repoId, bytes, { ownLimit: false })
 }
 
 async function markUsed(tx: Tx, repoId: string, hashes: readonly string[]): Promise<void> {
@@ -348,38 +379,8 @@ function unusedRows(
   }
 }
 
-function usageRows(db: Db): Rows<'pendingBytes' | 'listHeld' | 'totals'> {
-  const inPool = (pool: 'private' | 'public') =>
-    pool === 'public' ? sql`repo.visibility = 'public'` : sql`repo.visibility != 'public'`
+function usageRows(db: Db): Rows<'totals'> {
   return {
-    async pendingBytes(namespaceId, pool) {
-      const { rows } = await sql<{ bytes: number | null }>`
-        select sum(bytes) as bytes from xet_xorb where hash in (
-          select xet_upload.xorb_hash from xet_upload join repo on repo.id = xet_upload.repo_id
-          where repo.namespace_id = ${namespaceId} and ${inPool(pool)} and xet_upload.is_used = 0)
-        `.execute(db)
-      return Number(rows[0]?.bytes ?? 0)
-    },
-    async listHeld(namespaceId, pool, hashes) {
-      const held = new Set<string>()
-      for (const page of pagesOf(hashes)) {
-        const list = sql.join(page)
-        const { rows } = await sql<{ hash: string }>`
-          select xet_upload.xorb_hash as hash from xet_upload
-          join repo on repo.id = xet_upload.repo_id
-          where xet_upload.xorb_hash in (${list})
-            and repo.namespace_id = ${namespaceId} and ${inPool(pool)}
-          union
-          select xet_file_xorb.xorb_hash from xet_file_xorb
-          join xet_file on xet_file.hash = xet_file_xorb.file_hash
-          join lfs_link on lfs_link.oid = xet_file.sha256
-          join repo on repo.id = lfs_link.repo_id
-          where xet_file_xorb.xorb_hash in (${list})
-            and repo.namespace_id = ${namespaceId} and ${inPool(pool)}`.execute(db)
-        for (const { hash } of rows) held.add(hash)
-      }
-      return held
-    },
     async totals() {
       const xorbs = await db
         .selectFrom('xet_xorb')
