@@ -54,7 +54,7 @@ export function listRoutes(app: Express): ListedRoute[] {
       else
         for (const own of [route.path].flat())
           for (const name of Object.keys(route.methods)) {
-            const method = name.toUpperCase()
+            const method = name.replace('_', '').toUpperCase()
             const path = prefix + own
             found.set(`${method} ${path}`, { method, path })
           }
