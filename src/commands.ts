@@ -72,8 +72,9 @@ export function addCommands(program: Command): void {
     .description('free LFS objects that no commit of any repository names')
     .option('--dry-run', 'only report')
     .option('--grace <seconds>', 'keep objects younger than this', seconds)
+    .option('--xet-grace <seconds>', 'keep xorbs that were named within this time', seconds)
     .option(...data)
-    .action((o: { dryRun?: boolean; grace?: number; data?: string }) =>
+    .action((o: { dryRun?: boolean; grace?: number; xetGrace?: number; data?: string }) =>
       withDomain(o, async (domain) => {
         if (!o.dryRun) await domain.backupLease.requireNone()
         const total = await domain.stores.repos.count({})
@@ -88,6 +89,11 @@ export function addCommands(program: Command): void {
         print(
           `${verb} ${report.objects} objects, ${report.bytes} bytes; ${report.unlinked} links dropped`,
         )
+        const { xorbs, bytes, leftovers } = await domain.xet.collector.collect({
+          dryRun: o.dryRun ?? false,
+          graceSeconds: o.xetGrace ?? domain.config.xet.graceSeconds,
+        })
+        print(`${verb} ${xorbs} xorbs and ${leftovers} leftovers, ${bytes} bytes`)
       }),
     )
 
@@ -112,7 +118,7 @@ export function addCommands(program: Command): void {
     .description(
       'check every repository with git fsck, and that metadata and LFS objects are as git says',
     )
-    .option('--lfs', 'also read and hash every LFS object')
+    .option('--lfs', 'also read and hash every LFS object and every xorb')
     .option(...data)
     .action((o: { lfs?: boolean; data?: string }) =>
       withDomain(o, async (domain) => {
@@ -122,10 +128,15 @@ export function addCommands(program: Command): void {
           for (const it of problems) print(`${repo.kind} ${repo.namespace}/${repo.name}: ${it}`)
           bad += problems.length
         }
-        for await (const problem of domain.checker.checkObjects({ readAll: o.lfs ?? false })) {
-          print(problem)
-          bad += 1
-        }
+        const readAll = o.lfs ?? false
+        for (const check of [
+          domain.checker.checkObjects({ readAll }),
+          domain.xet.checker.check({ readAll }),
+        ])
+          for await (const problem of check) {
+            print(problem)
+            bad += 1
+          }
         print(bad === 0 ? 'clean' : `${bad} problems`)
         if (bad > 0) process.exitCode = 1
       }),
