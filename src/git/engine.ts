@@ -12,8 +12,10 @@ import { newBlobs } from './new-blobs.js'
 import { ObjectSizes } from './object-sizes.js'
 import { smallPushExtends, smallPushPointers } from './push-walk.js'
 import { GitReads } from './reads.js'
+import { moveRefFile } from './ref-files.js'
 import { RefReader } from './refs.js'
 import { markWriter, pushesInFlight, runService } from './service.js'
+import { smallSteps, writeSmallCommit } from './small-commit.js'
 import { runGit, runningProcesses } from './spawn.js'
 import { dropOtherObjects, exportObjects, importObjects, objectsReach } from './transfer.js'
 import { bytesUnder, fsck, maintain, prune } from './upkeep.js'
@@ -57,7 +59,12 @@ export async function openGit(options: { root: string; hooksDir: string }): Prom
 
     snapshot: async (id) => refs.read(dir(id)),
     peel: async (id, snapshot) => peelRefs(pool, peeled, dir(id), snapshot),
-    updateRefs: (id, updates) => updateRefs(dir(id), updates),
+    updateRefs: async (id, updates) => {
+      const [one, other] = updates
+      if (one?.oldOid && one.newOid && !other)
+        if (await moveRefFile(dir(id), one.name, one.oldOid, one.newOid)) return
+      await updateRefs(dir(id), updates)
+    },
     setHead: async (id, branch) => {
       await runGit('symbolic-ref', ['HEAD', `refs/heads/${branch}`], { cwd: dir(id) })
     },
@@ -91,7 +98,13 @@ export async function openGit(options: { root: string; hooksDir: string }): Prom
 
     readTree: (id, treeish) => reads(id).readTree(treeish),
     markWriter: (id) => markWriter(dir(id)),
-    writeCommit: (id, order, signal) => writeCommit(dir(id), order, signal),
+    writeCommit: async (id, order, signal) => {
+      const { parent } = order
+      const steps = smallSteps(order.steps)
+      if (!parent || !steps) return writeCommit(dir(id), order, signal)
+      const small = { ...order, parent, steps }
+      return writeSmallCommit(dir(id), small, (treeish) => reads(id).readTree(treeish))
+    },
     commitTree: (id, it) => commitTree(dir(id), it),
     createTag: (id, it) => createTagObject(dir(id), it),
 
