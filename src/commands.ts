@@ -35,6 +35,21 @@ export function addCommands(program: Command): void {
         }),
     )
 
+  user
+    .command('system <name>')
+    .description(
+      "make an account a machine's: mirrors and signers that may lock and read signing keys",
+    )
+    .option('--off', 'make it an ordinary account again')
+    .option(...data)
+    .action((name: string, o: { off?: boolean; data?: string }) =>
+      withDomain(o, async (domain) => {
+        const { id } = await readUser(domain, name)
+        await domain.packages.stores.systemUsers.set(id, !o.off)
+        print(`${name} is ${o.off ? 'no system user any more' : 'a system user'}`)
+      }),
+    )
+
   const org = program.command('org').description('organisations')
   org
     .command('create <name>')
