@@ -25,13 +25,6 @@ trap 'exit 1' HUP INT TERM
 step() { echo "acceptance: $*"; }
 fail() { echo "acceptance: $*" >&2; exit 1; }
 
-export HOME="$dir/home" GIT_CONFIG_NOSYSTEM=1 GIT_TERMINAL_PROMPT=0
-mkdir -p "$HOME"
-git config --global user.name Acceptance
-git config --global user.email acceptance@localhost
-git config --global init.defaultBranch main
-git lfs install --skip-repo >/dev/null
-
 app=$root
 if [ -n "$fresh" ]; then
   step "a fresh clone and npm ci"
@@ -50,6 +43,14 @@ until grep -q '^listening on' "$dir/hub.out"; do
   [ "$waited" -lt 1200 ] || fail "the hub does not listen"
   sleep 0.1
 done
+# npm above with its own settings, git from here on with nobody's
+export HOME="$dir/home" GIT_CONFIG_NOSYSTEM=1 GIT_TERMINAL_PROMPT=0
+mkdir -p "$HOME"
+git config --global user.name Acceptance
+git config --global user.email acceptance@localhost
+git config --global init.defaultBranch main
+git lfs install --skip-repo >/dev/null
+
 url=$(sed -n 's/^listening on //p' "$dir/hub.out")
 token=$(sed -n 's/^ *write token *//p' "$dir/hub.out")
 user=$(sed -n 's/^ *admin account *//p' "$dir/hub.out")

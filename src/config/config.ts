@@ -147,6 +147,8 @@ export interface Setting {
   readonly variable: string
   readonly flag: string
   readonly description: string
+  /** As text; empty where there is none. */
+  readonly defaultValue: string
   /** A flag without a value means yes. */
   readonly isSwitch: boolean
 }
@@ -156,6 +158,7 @@ export const SETTINGS: readonly Setting[] = Object.entries(Env.shape).map(([key,
   variable: `PACKHORSE_${key}`,
   flag: `--${key.toLowerCase().replaceAll('_', '-')}`,
   description: schema.description ?? '',
+  defaultValue: String(schema.safeParse(undefined).data ?? ''),
   isSwitch: schema.safeParse('yes').success && !schema.safeParse('maybe').success,
 }))
 
