@@ -114,12 +114,12 @@ function watch(stdout: Readable): { readonly bytes: number; endsWithError(): boo
 
 /** What git dies of when the request makes no sense; its line says what, and nothing about this machine. */
 const UNREADABLE =
-  /fatal: ((?:protocol error|the remote end hung up|expected |unknown (?:capability|object format)|invalid |unexpected|git upload-pack: |bad |mode must|Invalid (?:deepen|filter)|expecting ).*)/
+  /fatal: ((?:protocol error|the remote end hung up|expected |unknown (?:capability|object format)|invalid |unexpected|git upload-pack: |bad |mode must|Invalid (?:deepen|filter)|expecting |no command requested).*)/
 
 function verdict(service: string, code: number, stderr: string): HubError {
   const line = UNREADABLE.exec(stderr)?.[1]
   const facts = { code, stderr }
-  return line && !line.includes('/')
+  return line && !/(^|[\s'"])\//.test(line)
     ? new HubError('invalid_input', `The request cannot be understood: ${line}`, facts)
     : new HubError('git_failed', `git ${service} failed`, facts)
 }

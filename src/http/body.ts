@@ -18,6 +18,8 @@ export function bodyStream(req: Request): Readable {
   const gunzip = createGunzip()
   req.on('error', (err) => gunzip.destroy(err))
   req.on('aborted', () => gunzip.destroy())
+  // whoever reads sees the error, also when it came before the reading began; unheard, it would end the process
+  gunzip.on('error', () => undefined)
   return req.pipe(gunzip)
 }
 

@@ -16,6 +16,8 @@ import type { GitRequest } from './parts.js'
 
 /** Negotiations are text; even thousands of haves stay far below this. */
 const MAX_FETCH_REQUEST_BYTES = 32 * 1024 * 1024
+/** An ls-refs request is held in memory; clients send a handful of prefixes. */
+const MAX_LS_REFS_BYTES = 4 * 1024 * 1024
 
 /** GET info/refs (gitprotocol-http(5) "Discovering References"). */
 export async function advertise(it: GitRequest): Promise<void> {
@@ -50,7 +52,7 @@ export async function uploadPack(it: GitRequest): Promise<void> {
   const { head, rest } = await peek(body)
   const first = firstPacket(head)
   if (isV2(protocol) && commandOf(first) === 'ls-refs')
-    return sendRefs(it, Buffer.concat([head, await all(rest)]))
+    return sendRefs(it, Buffer.concat([head, await all(rest, MAX_LS_REFS_BYTES)]))
   res.type('application/x-git-upload-pack-result')
   await parts.git.runService(opened.repo.id, {
     service: 'upload-pack',
@@ -153,9 +155,14 @@ async function* joined(head: Buffer, rest: AsyncIterator<Buffer>): AsyncGenerato
   }
 }
 
-async function all(rest: AsyncIterator<Buffer>): Promise<Buffer> {
+async function all(rest: AsyncIterator<Buffer>, maxBytes: number): Promise<Buffer> {
   const chunks: Buffer[] = []
-  for await (const chunk of joined(Buffer.alloc(0), rest)) chunks.push(chunk)
+  let size = 0
+  for await (const chunk of joined(Buffer.alloc(0), rest)) {
+    size += chunk.length
+    if (size > maxBytes) throw new HubError('too_large', 'The negotiation is too large.')
+    chunks.push(chunk)
+  }
   return Buffer.concat(chunks)
 }
 

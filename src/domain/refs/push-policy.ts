@@ -89,8 +89,11 @@ export class PushPolicy {
 
   async #checkUpdate(repo: Repo, right: Right, update: RefUpdate, call: HookCall): Promise<void> {
     const { name, oldOid, newOid } = update
-    if (!isRefName(name) || name.startsWith('refs/packhorse/'))
-      throw new HubError('invalid_input', `The ref name ${name} is not allowed here.`)
+    if (!name.startsWith('refs/') || !isRefName(name) || name.startsWith('refs/packhorse/'))
+      throw new HubError(
+        'invalid_input',
+        `The ref name ${JSON.stringify(name.slice(0, 200))} is not allowed here.`,
+      )
     if (newOid === null && name === `refs/heads/${repo.defaultBranch}`) {
       if (this.#rules.defaultBranchDelete === 'refuse' || right !== 'admin')
         throw new HubError(
