@@ -1,4 +1,4 @@
-// npm start: builds when the sources are newer than the last build, then runs the hub.
+// npm start: builds when the sources are newer than the last build, then runs the hub (flags alone are those of serve).
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
@@ -18,5 +18,6 @@ if (!existsSync(main) || statSync(main).mtimeMs < newest(join(root, 'src'))) {
   if (built.status !== 0) process.exit(built.status ?? 1)
 }
 const args = process.argv.slice(2)
-process.argv = [process.argv[0], main, ...(args.length > 0 ? args : ['serve'])]
+const command = args[0]?.startsWith('-') === false ? [] : ['serve']
+process.argv = [process.argv[0], main, ...command, ...args]
 await import(main)
