@@ -6,6 +6,7 @@ import type { Readable, Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { HubError } from '../domain/errors.js'
 import type { GitServiceRun } from '../domain/ports.js'
+import { guardFanout } from './fanout-guard.js'
 import { serveHooks } from './hooks.js'
 import { type GitProcess, startGit } from './spawn.js'
 
@@ -33,8 +34,9 @@ export async function runService(directory: string, run: GitServiceRun): Promise
     },
   )
   const release = push ? await markPush(directory, git.pid) : undefined
+  const guards: (() => Promise<void>)[] = []
   if (git.channel && run.onHook)
-    serveHooks(git.channel, { directory, nonce }, run.onHook, run.onHookError)
+    serveHooks(git.channel, { directory, nonce }, guarded(run.onHook, guards), run.onHookError)
   try {
     const said = watch(git.stdout)
     const [code, unread] = await Promise.all([
@@ -48,7 +50,20 @@ export async function runService(directory: string, run: GitServiceRun): Promise
     if (code !== 0 && !said.endsWithError()) throw verdict(run.service, code, git.stderr())
   } finally {
     git.channel?.destroy()
+    for (const letGo of guards) await letGo()
     await release?.()
+  }
+}
+
+function guarded(
+  onHook: NonNullable<GitServiceRun['onHook']>,
+  guards: (() => Promise<void>)[],
+): NonNullable<GitServiceRun['onHook']> {
+  return async (call) => {
+    const answer = await onHook(call)
+    if (answer.accept && call.hook === 'pre-receive' && call.quarantine)
+      guards.push(await guardFanout(call.quarantine))
+    return answer
   }
 }
 
