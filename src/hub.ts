@@ -219,7 +219,17 @@ export async function openDomain(config: Config, log: Logger, closer: Closer) {
     login,
     secret,
     dedupeScope: config.xet.dedupeScope,
+    workers,
   })
+  const { dedupe } = config.xet
+  if (dedupe !== 'off')
+    jobs.handleEvery('xet.convert', dedupe === 'eager' ? 60 : LFS_GC_SECONDS, async (_, signal) => {
+      await xet.converter.convertAll({
+        minAgeSeconds: dedupe === 'eager' ? 0 : LFS_GC_SECONDS,
+        signal,
+        onError: (err, oid) => log.warn({ err, oid }, 'an object could not be stored in chunks'),
+      })
+    })
   jobs.handleEvery(
     'xet.gc',
     LFS_GC_SECONDS,

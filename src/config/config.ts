@@ -104,6 +104,12 @@ const Env = z.object({
     .describe(
       'how long a xorb that no file stands on is kept; clients remember xorbs for 21 days and fail without them',
     ),
+  DEDUPE: z
+    .enum(['eager', 'lazy', 'off'])
+    .default('off')
+    .describe(
+      'store objects that came by git-lfs or the web in chunks, too: eager (within a minute), lazy (daily, those older than a day) or off',
+    ),
   DEDUPE_SCOPE: z
     .enum(['readable', 'hub', 'off'])
     .default('readable')
@@ -230,7 +236,7 @@ function shape(env: z.infer<typeof Env>) {
       actionSeconds: env.LFS_ACTION_SECONDS,
       graceSeconds: env.LFS_GRACE_SECONDS,
     },
-    xet: { graceSeconds: env.XET_GRACE_SECONDS, dedupeScope: env.DEDUPE_SCOPE },
+    xet: { graceSeconds: env.XET_GRACE_SECONDS, dedupeScope: env.DEDUPE_SCOPE, dedupe: env.DEDUPE },
     quotas: {
       privateBytes: env.PRIVATE_QUOTA_BYTES ?? null,
       publicBytes: env.PUBLIC_QUOTA_BYTES ?? null,

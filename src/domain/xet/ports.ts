@@ -77,6 +77,15 @@ export interface XetStore {
   /** Forgets files without an LFS object, older than `before`: an ingestion that a crash cut off. */
   dropUnlinkedFiles(before: string): Promise<number>
 
+  /** Raw objects of these sizes from before `before` that a repository is linked to, and one such repository; by oid. */
+  listRaw(query: {
+    before: string
+    after: string
+    minBytes: number
+    maxBytes: number
+    limit: number
+  }): Promise<{ oid: LfsOid; repoId: RepoId }[]>
+
   scanXorbs(after: string, limit: number): Promise<Xorb[]>
   /** Whether this object is one that a row names, in whatever state. */
   isKnown(hash: string, nonce: string): Promise<boolean>

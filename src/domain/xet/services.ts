@@ -1,11 +1,13 @@
+import type { XetWorkers } from '../../protocol/xet/xet-workers.js'
 import type { Access } from '../access/access.js'
 import type { Login } from '../accounts/login.js'
 import type { LfsObjects } from '../lfs/objects.js'
-import type { JobStore, RepoStore } from '../ports.js'
+import type { JobStore, LfsStore, RepoStore } from '../ports.js'
 import type { PushPolicy } from '../refs/push-policy.js'
 import { XetChecker } from './checker.js'
 import { XetCollector } from './collector.js'
 import type { XetContent } from './content.js'
+import { XetConverter } from './converter.js'
 import { DataLinks } from './data-links.js'
 import { Dedupe, type DedupeScope } from './dedupe.js'
 import type { XetStore } from './ports.js'
@@ -29,6 +31,8 @@ export function xetServices(parts: {
   login: Login
   secret: string
   dedupeScope: DedupeScope
+  lfs: LfsStore
+  workers: XetWorkers
 }) {
   return {
     xet: parts.xet,
@@ -41,5 +45,6 @@ export function xetServices(parts: {
     links: new DataLinks(parts.secret),
     collector: new XetCollector(parts),
     checker: new XetChecker(parts),
+    converter: new XetConverter(parts),
   }
 }

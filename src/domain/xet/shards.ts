@@ -3,10 +3,8 @@ import { Readable } from 'node:stream'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { KeyedLock } from '../../lib/keyed-lock.js'
 import { hashToHex } from '../../protocol/xet/hash-string.js'
-import type { ShardTerm } from '../../protocol/xet/shard-format.js'
 import { parseShard, type Shard, type ShardFile } from '../../protocol/xet/shard-parser.js'
 import { describesXorb, FileVerifier } from '../../protocol/xet/shard-verify.js'
-import { encodeTerms } from '../../protocol/xet/term-page.js'
 import { chunkAt, type XorbIndex } from '../../protocol/xet/xorb-index.js'
 import { HubError } from '../errors.js'
 import type { LfsObjects } from '../lfs/objects.js'
@@ -14,11 +12,11 @@ import type { JobStore } from '../ports.js'
 import type { PushPolicy } from '../refs/push-policy.js'
 import type { LfsOid, Repo } from '../types.js'
 import type { XetContent } from './content.js'
-import type { TermPage, XetFile, XetStore, Xorb } from './ports.js'
+import type { XetFile, XetStore, Xorb } from './ports.js'
+import { pagesOf } from './term-pages.js'
 import type { XetSession } from './tokens.js'
 import { asInvalid, type Xorbs } from './xorbs.js'
 
-const PAGE_TERMS = 1_000
 /** No client cuts a chunk shorter than this but a file's last one. */
 const MIN_CHUNK_BYTES = 8_128
 /** Chunks looked at before others get their turn. */
@@ -241,24 +239,4 @@ export class Shards {
       firstChunk,
     })
   }
-}
-
-/** Terms in pages with the offset of their first byte. */
-export function pagesOf(terms: Iterable<ShardTerm>): TermPage[] {
-  const pages: TermPage[] = []
-  let page: ShardTerm[] = []
-  let firstByte = 0
-  let at = 0
-  const close = () => {
-    if (page.length) pages.push({ firstByte, terms: encodeTerms(page) })
-    page = []
-    firstByte = at
-  }
-  for (const term of terms) {
-    page.push(term)
-    at += term.rawBytes
-    if (page.length === PAGE_TERMS) close()
-  }
-  close()
-  return pages
 }

@@ -379,8 +379,24 @@ function unusedRows(
   }
 }
 
-function usageRows(db: Db): Rows<'totals'> {
+function usageRows(db: Db): Rows<'totals' | 'listRaw'> {
   return {
+    async listRaw({ before, after, minBytes, maxBytes, limit }) {
+      const rows = await db
+        .selectFrom('lfs_object')
+        .innerJoin('lfs_link', 'lfs_link.oid', 'lfs_object.oid')
+        .select((eb) => ['lfs_object.oid', eb.fn.min('lfs_link.repo_id').as('repoId')])
+        .where('lfs_object.storage', '=', 'raw')
+        .where('lfs_object.created_at', '<=', before)
+        .where('lfs_object.size', '>=', minBytes)
+        .where('lfs_object.size', '<=', maxBytes)
+        .where('lfs_object.oid', '>', after)
+        .groupBy('lfs_object.oid')
+        .orderBy('lfs_object.oid')
+        .limit(limit)
+        .execute()
+      return rows
+    },
     async totals() {
       const xorbs = await db
         .selectFrom('xet_xorb')
