@@ -15,11 +15,9 @@ export interface At {
 export async function readRevisionPath(parts: HfParts, repo: Repo, encoded: string): Promise<At> {
   const segments = encoded.split('/').map(decodeLoosely)
   const [first = '', ...others] = segments
-  const path = others.join('/')
-  const split = first.includes('/')
-    ? { revision: first, path }
-    : await parts.revisions.split(repo, segments.join('/'))
-  return { ...split, commit: await parts.revisions.read(repo, split.revision) }
+  if (!first.includes('/')) return parts.revisions.readSplit(repo, segments.join('/'))
+  const commit = await parts.revisions.read(repo, first)
+  return { revision: first, path: others.join('/'), commit }
 }
 
 /** The commit of a revision, null where an empty repository is asked for its default branch. Throws `revision_not_found`. */

@@ -62,12 +62,16 @@ export async function writeCard(
     tags: JSON.stringify(facts.tags.filter((it) => !it.hidden).map((it) => it.name)),
     pipeline_tag: facts.pipelineTag ?? null,
     library_name: facts.libraryName ?? null,
-    parameters: card.safetensors?.total ?? null,
   }
   await tx
     .insertInto('repo_card')
     .values({ seq: repo.seq, ...row })
     .onConflict((oc) => oc.column('seq').doUpdateSet(row))
+    .execute()
+  await tx
+    .updateTable('repo')
+    .set({ parameters: card.safetensors?.total ?? 0 })
+    .where('seq', '=', repo.seq)
     .execute()
   await changeTags(tx, repo, facts.tags)
 }

@@ -10,8 +10,11 @@ import {
   Kysely,
   Migrator,
   SqliteAdapter,
+  type SqliteDatabase,
   SqliteDialect,
+  type SqliteStatement,
 } from 'kysely'
+import { LRUCache } from 'lru-cache'
 import { MIGRATIONS } from './migrations/index.js'
 import type { Schema } from './schema.js'
 
@@ -20,6 +23,8 @@ export type Db = Kysely<Schema>
 /** How long a statement blocks this thread for another process's transaction before it waits without blocking. */
 const BLOCKING_MS = 20
 const PATIENCE_MS = 15_000
+const KEPT_STATEMENTS = 500
+const MAX_KEPT_TEXT = 8_000
 
 /**
  * Opens the SQLite file, creating it, and brings it to this build's schema.
@@ -43,7 +48,7 @@ export async function openDatabase(file: string): Promise<Db> {
     sqlite.close()
     throw new Error(`cannot open the database ${file}: ${(err as Error).message}`, { cause: err })
   }
-  const db = new Kysely<Schema>({ dialect: new SharedSqlite({ database: sqlite }) })
+  const db = new Kysely<Schema>({ dialect: new SharedSqlite({ database: keepStatements(sqlite) }) })
   try {
     await migrate(db)
   } catch (err) {
@@ -51,6 +56,22 @@ export async function openDatabase(file: string): Promise<Db> {
     throw err
   }
   return db
+}
+
+/** Compiling a statement costs more than most of them take to run, and the hub asks the same few hundred over and over. */
+function keepStatements(sqlite: Database.Database): SqliteDatabase {
+  const kept = new LRUCache<string, SqliteStatement>({ max: KEPT_STATEMENTS })
+  return {
+    close: () => void sqlite.close(),
+    prepare(text) {
+      const known = kept.get(text)
+      if (known) return known
+      const statement = sqlite.prepare(text) as unknown as SqliteStatement
+      // lists of values make many long texts that nobody asks twice
+      if (text.length <= MAX_KEPT_TEXT) kept.set(text, statement)
+      return statement
+    },
+  }
 }
 
 /** A consistent copy of the database into `target`, which must not exist, while others read and write it. */

@@ -1,4 +1,4 @@
-import type { Transaction } from 'kysely'
+import { sql, type Transaction } from 'kysely'
 import type { RepoStore } from '../../domain/ports.js'
 import type { Db } from './open.js'
 import { now, pagesOf, toRepo, toUser } from './rows.js'
@@ -32,7 +32,7 @@ export function repoActivity(db: Db): Activity {
         if (!numInsertedOrUpdatedRows) return false
         await tx
           .updateTable('repo')
-          .set((eb) => ({ likes: eb('likes', '+', 1) }))
+          .set((eb) => ({ likes: eb('likes', '+', 1), likes_30d: recentLikes(id) }))
           .where('id', '=', id)
           .execute()
         return true
@@ -47,7 +47,7 @@ export function repoActivity(db: Db): Activity {
         if (numDeletedRows === 0n) return false
         await tx
           .updateTable('repo')
-          .set((eb) => ({ likes: eb('likes', '-', 1) }))
+          .set((eb) => ({ likes: eb('likes', '-', 1), likes_30d: recentLikes(id) }))
           .where('id', '=', id)
           .execute()
         return true
@@ -146,6 +146,13 @@ export function repoActivity(db: Db): Activity {
         for (const { id } of was) if (!scores.has(id)) scores.set(id, 0)
         for (const [id, score] of scores)
           await tx.updateTable('repo').set({ trending_score: score }).where('id', '=', id).execute()
+        const liked = await tx.selectFrom('repo').select('id').where('likes_30d', '!=', 0).execute()
+        for (const { id } of liked)
+          await tx
+            .updateTable('repo')
+            .set({ likes_30d: recentLikes(id) })
+            .where('id', '=', id)
+            .execute()
         await tx
           .deleteFrom('download_session')
           .where('bucket', '<', Math.floor(Date.now() / BUCKET_MS) - 2)
@@ -153,6 +160,11 @@ export function repoActivity(db: Db): Activity {
       })
     },
   }
+}
+
+function recentLikes(id: string) {
+  const since = new Date(Date.now() - 30 * DAY_MS).toISOString()
+  return sql<number>`(select count(*) from "like" where repo_id = ${id} and created_at > ${since})`
 }
 
 type Downloads = Parameters<RepoStore['countDownloads']>[0]

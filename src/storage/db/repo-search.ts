@@ -13,7 +13,6 @@ import { isVisible } from './visible.js'
  * `|| ''` and `+ 0` keep an index out of the way that is not meant.
  */
 const FEW = 2_000
-const DAYS_30_MS = 30 * 24 * 60 * 60 * 1000
 
 type Query<O> = SelectQueryBuilder<
   Schema & { repo_card: Schema['repo_card'] },
@@ -28,11 +27,9 @@ const SORT: Record<RepoSearch['sort'], () => RawBuilder<string | number>> = {
   likes: () => sql`repo.likes`,
   trendingScore: () => sql`repo.trending_score`,
   mainSize: () => sql`repo.git_bytes + repo.lfs_bytes`,
-  parameters: () => sql`coalesce(repo_card.parameters, 0)`,
-  id: () => sql`namespace.name || '/' || repo.name`,
-  likes30d: () =>
-    sql`(select count(*) from "like" where "like".repo_id = repo.id
-      and "like".created_at > ${new Date(Date.now() - DAYS_30_MS).toISOString()})`,
+  parameters: () => sql`repo.parameters`,
+  likes30d: () => sql`repo.likes_30d`,
+  id: () => sql`repo.address`,
 }
 
 export async function searchRepos(db: Db, query: RepoSearch): Promise<ListedRepo[]> {
@@ -111,10 +108,10 @@ function conditions(query: Query<object>, it: RepoSearch): Query<object> {
     )
   for (const text of it.search)
     q = q.where(
-      sql<boolean>`lower(namespace.name || '/' || repo.name) like ${`%${escapeLike(text.toLowerCase())}%`} escape '\\'`,
+      sql<boolean>`lower(repo.address) like ${`%${escapeLike(text.toLowerCase())}%`} escape '\\'`,
     )
-  if (it.parameters?.min !== undefined) q = q.where('parameters', '>=', it.parameters.min)
-  if (it.parameters?.max !== undefined) q = q.where('parameters', '<=', it.parameters.max)
+  if (it.parameters?.min !== undefined) q = q.where('repo.parameters', '>=', it.parameters.min)
+  if (it.parameters?.max !== undefined) q = q.where('repo.parameters', '<=', it.parameters.max)
   return q.where(isVisible(it.visibleTo))
 }
 

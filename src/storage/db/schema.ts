@@ -77,6 +77,11 @@ export interface Schema {
     trending_score: number
     /** The process that is creating it; null once it is ready. */
     creating_owner: Generated<string | null>
+    /** `namespace/name`, kept by triggers. */
+    address: Generated<string>
+    /** Of the weights at the tip of the default branch; 0 = not known. */
+    parameters: Generated<number>
+    likes_30d: Generated<number>
     settings: string
   }
   repo_redirect: {
@@ -116,7 +121,6 @@ export interface Schema {
     tags: string
     pipeline_tag: string | null
     library_name: string | null
-    parameters: number | null
   }
   repo_tag: { kind: 'model' | 'dataset' | 'space'; tag: string; seq: number; type: string }
   /** SQLite's full-text index over `namespace/name`; the row id is the repository's seq. */
