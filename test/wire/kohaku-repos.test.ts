@@ -118,6 +118,30 @@ test('auto_init false makes a repository without commits, into which a history i
   expect(await gitOk(join(dir, 'usual'), ['ls-files'])).toBe('.gitattributes')
 })
 
+test('a license and files that a client sends are in the first commit', async () => {
+  const hub = await startTestHub()
+  const ada = await hub.user('ada')
+  const dir = await tempDir()
+  const content = Buffer.from('print(1)\n').toString('base64')
+  const files = [{ encoding: 'base64', path: 'src/app.py', content }]
+  expect((await create(hub, ada, { name: 'm', license: 'mit', files })).status).toBe(200)
+  await gitOk(dir, ['clone', hub.gitUrl('ada/m', ada), 'work'])
+  const work = join(dir, 'work')
+  expect((await gitOk(work, ['ls-files'])).split('\n')).toEqual([
+    '.gitattributes',
+    'README.md',
+    'src/app.py',
+  ])
+  expect(await gitOk(work, ['show', 'HEAD:src/app.py'])).toBe('print(1)')
+  expect(await gitOk(work, ['show', 'HEAD:README.md'])).toBe('---\nlicense: mit\n---')
+  expect(await gitOk(work, ['rev-list', '--count', 'HEAD'])).toBe('1')
+  for (const path of ['../x', '.git/config', '/etc/passwd', ''])
+    expect((await create(hub, ada, { name: 'bad', files: [{ path, content }] })).status).toBe(422)
+  for (const body of [{ license: 'a\nb: c' }, { sdk: 'x\ny' }, { files, auto_init: false }])
+    expect((await create(hub, ada, { name: 'bad', ...body })).status).toBe(400)
+  expect((await create(hub, ada, { name: 'bad' })).status).toBe(200)
+})
+
 test('delete frees the name at once, needs the right, and the admin token must name the namespace', async () => {
   const hub = await startTestHub()
   const ada = await hub.user('ada')

@@ -2,6 +2,7 @@ import type { Request } from 'express'
 import { z } from 'zod'
 import { isAnonymous, requireUser } from '../../domain/access/access.js'
 import { HubError } from '../../domain/errors.js'
+import type { FirstFile } from '../../domain/repos/registry.js'
 import type { Repo, RepoAddress, RepoKind, Visibility } from '../../domain/types.js'
 import { check, readJson } from '../../http/body.js'
 import { repoUrlPath } from '../../protocol/repo-path.js'
@@ -17,7 +18,25 @@ const CreateBody = z.object({
   organization: z.string().nullish(),
   private: z.boolean().nullish(),
   visibility: z.enum(['public', 'private', 'internal', 'protected']).nullish(),
-  sdk: z.string().max(40).nullish(),
+  sdk: z
+    .string()
+    .regex(/^[\w-]{1,40}$/)
+    .nullish(),
+  /** @huggingface/hub sends these two. */
+  license: z
+    .string()
+    .regex(/^[\w.+-]{1,100}$/)
+    .nullish(),
+  files: z
+    .array(
+      z.object({
+        path: z.string(),
+        content: z.string(),
+        encoding: z.enum(['base64', 'utf-8']).default('base64'),
+      }),
+    )
+    .max(1_000)
+    .nullish(),
   auto_init: z.boolean().nullish(),
   object_format: z.enum(['sha1', 'sha256']).nullish(),
   default_branch: z.string().nullish(),
@@ -53,6 +72,7 @@ async function createRepo({ req, res, parts, caller }: KohakuRequest): Promise<v
         objectFormat: body.object_format ?? undefined,
         defaultBranch: body.default_branch ?? undefined,
         start: body.auto_init === false ? 'unborn' : 'usual',
+        files: firstFiles(body),
       },
       actorOf(caller),
     )
@@ -61,6 +81,19 @@ async function createRepo({ req, res, parts, caller }: KohakuRequest): Promise<v
   } catch (err) {
     throw withUrl(err, parts, req)
   }
+}
+
+/** What the caller sends along, and a card for a licence that comes without one; a space has its card anyway. */
+function firstFiles(body: z.output<typeof CreateBody>): FirstFile[] {
+  const files = (body.files ?? []).map(({ path, content, encoding }) => ({
+    path,
+    content: Buffer.from(content, encoding),
+  }))
+  if (files.length > 0 && body.auto_init === false)
+    throw new HubError('invalid_input', 'files need a first commit: leave auto_init out.')
+  if (body.license && body.type !== 'space' && !files.some((it) => it.path === 'README.md'))
+    files.push({ path: 'README.md', content: Buffer.from(`---\nlicense: ${body.license}\n---\n`) })
+  return files
 }
 
 /** `private` wins over `visibility`. */

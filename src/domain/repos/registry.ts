@@ -1,6 +1,7 @@
 import { isoNow, newRepoId } from '../../lib/ids.js'
 import type { Access } from '../access/access.js'
 import type { Committer } from '../commits/committer.js'
+import { checkFilePath } from '../commits/paths.js'
 import { HubError } from '../errors.js'
 import { type Actor, makeEvent } from '../events/events.js'
 import type { AccountStore, GitEngine, JobStore, RepoStore } from '../ports.js'
@@ -14,6 +15,11 @@ import { checkRepoName } from './names.js'
 /** A creation takes milliseconds; on a machine whose processes we cannot see this is how long we believe in it. */
 const UNFINISHED_AFTER_MS = 10 * 60_000
 
+export interface FirstFile {
+  readonly path: string
+  readonly content: Buffer
+}
+
 export interface CreateOrder {
   readonly kind: RepoKind
   readonly namespace: string
@@ -24,7 +30,9 @@ export interface CreateOrder {
   readonly objectFormat?: ObjectFormat | undefined
   readonly sdk?: string | undefined
   /** The first commit: the kind's usual files, these files (none = an empty commit), or no commit at all. */
-  readonly start: 'usual' | 'unborn' | readonly { path: string; content: Buffer }[]
+  readonly start: 'usual' | 'unborn' | readonly FirstFile[]
+  /** On top of the usual files, or instead of those at the same paths. */
+  readonly files?: readonly FirstFile[] | undefined
 }
 
 /** The life of repositories: create, move, settings, delete. Squash has a file of its own. */
@@ -65,6 +73,7 @@ export class RepoRegistry {
   async create(order: CreateOrder, actor: Actor): Promise<Repo> {
     checkRepoName(order.name)
     if (order.defaultBranch !== undefined) checkShortRefName(order.defaultBranch)
+    for (const { path } of order.files ?? []) checkFilePath(path)
     const namespace = await this.#namespace(order.namespace)
     this.#access.requireNamespace(actor.caller, namespace, 'write')
     await this.#quotas.requireNamespaceRoom(namespace, poolOf(order.visibility))
@@ -99,28 +108,33 @@ export class RepoRegistry {
   }
 
   async #firstCommit(repo: Repo, order: CreateOrder, actor: Actor): Promise<void> {
-    const files =
-      order.start === 'usual'
-        ? initialFiles(order.kind, repo)
-        : (order.start as Exclude<CreateOrder['start'], string>)
+    const start =
+      order.start === 'usual' ? initialFiles(order.kind, repo) : (order.start as FirstFile[])
+    const files = new Map([...start, ...(order.files ?? [])].map((it) => [it.path, it.content]))
+    const bytes = [...files.values()].reduce((sum, it) => sum + it.length, 0)
+    const settle = await this.#quotas.reserveBytes(repo, bytes)
     const at = new Date().toISOString()
-    await this.#committer.commit(
-      repo,
-      `refs/heads/${repo.defaultBranch}`,
-      actor,
-      async () => ({
-        message: 'initial commit',
-        author: { name: 'system', email: 'system@users.noreply.packhorse', at },
-        steps: files.map(({ path, content }) => ({
-          type: 'put' as const,
-          path,
-          mode: '100644',
-          content,
-          size: content.length,
-        })),
-      }),
-      new AbortController().signal,
-    )
+    try {
+      await this.#committer.commit(
+        repo,
+        `refs/heads/${repo.defaultBranch}`,
+        actor,
+        async () => ({
+          message: 'initial commit',
+          author: { name: 'system', email: 'system@users.noreply.packhorse', at },
+          steps: [...files].map(([path, content]) => ({
+            type: 'put' as const,
+            path,
+            mode: '100644',
+            content,
+            size: content.length,
+          })),
+        }),
+        new AbortController().signal,
+      )
+    } finally {
+      await settle()
+    }
   }
 
   /** One metadata transaction, whatever the size. `redirect`: the old address keeps leading here. */
