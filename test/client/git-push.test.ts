@@ -228,6 +228,64 @@ describe('what is refused is told on the terminal and leaves nothing', () => {
     expect(told).toContain('1234 bytes')
   })
 
+  test('missing LFS objects wherever a push hides them', async () => {
+    await start()
+    await gitOk(work, ['push', '-q', url, 'main'])
+    const pointer = (oid: string) =>
+      `version https://git-lfs.github.com/spec/v1\noid sha256:${oid}\nsize 99\n`
+    const fresh = () => randomBytes(32).toString('hex')
+    const back = () => gitOk(work, ['reset', '-q', '--hard', base])
+    const base = await gitOk(work, ['rev-parse', 'main'])
+    const expectNamed = async (oid: string, ...args: string[]) =>
+      expect(await expectRefused([url, ...args], /LFS pointer/)).toContain(oid)
+
+    const deep = fresh()
+    await commitFiles(work, { 'a/b/c/d.bin': pointer(deep) })
+    await expectNamed(deep, 'main')
+    // gone again in the next commit, but in the history
+    await commitFiles(work, { 'a/b/c/d.bin': null })
+    await expectNamed(deep, 'main:refs/heads/other')
+    await back()
+
+    const inPack = fresh()
+    const many = Array.from({ length: 60 }, (_, n) => [`many/${n}`, `${n}\n`])
+    await commitFiles(work, { ...Object.fromEntries(many), 'w.bin': pointer(inPack) })
+    await expectNamed(inPack, 'main')
+    await back()
+
+    const merged = fresh()
+    await gitOk(work, ['switch', '-q', '-c', 'side'])
+    await commitFiles(work, { 's.bin': pointer(merged) })
+    await commitFiles(work, { 's.bin': null })
+    await gitOk(work, ['switch', '-q', 'main'])
+    await commitFiles(work, { 'm.txt': 'm\n' })
+    await gitOk(work, ['merge', '-q', '--no-ff', '-m', 'merge', 'side'])
+    await expectNamed(merged, 'main')
+    await back()
+
+    const tagged = fresh()
+    await commitFiles(work, { 't.bin': pointer(tagged) })
+    await gitOk(work, ['tag', '-a', 'inner', '-m', 'x', 'main^{tree}'])
+    await gitOk(work, ['tag', '-a', 'outer', '-m', 'x', 'inner'])
+    await back()
+    await expectNamed(tagged, 'outer')
+
+    // the object is there, but not with this size
+    await writeFile(join(dir, 'real'), 'real bytes')
+    await gitOk(work, ['lfs', 'install', '--local'])
+    await gitOk(work, ['lfs', 'track', '*.real'])
+    await commitFiles(work, { 'x.real': 'real bytes' })
+    await gitOk(work, ['push', '-q', url, 'main'])
+    const oid = /oid sha256:(\w+)/.exec(await gitOk(work, ['show', 'main:x.real']))?.[1] ?? ''
+    await commitFiles(work, { 'again.txt': pointer(oid).replace('99', '10') })
+    await gitOk(work, ['push', '-q', url, 'main'])
+    await commitFiles(work, {
+      'good.txt': pointer(oid).replace('99', '10'),
+      'bad.txt': pointer(oid),
+    })
+    await expectNamed(oid, '--no-verify', 'main')
+  })
+
   test('pointers alone are fine for a mirror of pointers', async () => {
     await start({ PACKHORSE_ALLOW_MISSING_LFS: 'true' })
     const oid = randomBytes(32).toString('hex')
