@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { HubError } from '../../domain/errors.js'
+import type { Actor } from '../../domain/events/events.js'
 import { check, readJson } from '../../http/body.js'
 import type { HfRequest, RepoRoute } from './parts.js'
 
@@ -30,8 +31,8 @@ export const branchRoutes: readonly RepoRoute[] = [
   { method: 'POST', path: /^super-squash\/(.+)$/, right: 'write', handle: superSquash },
 ]
 
-export function moverOf({ caller, opened }: HfRequest) {
-  return { caller, dialect: DIALECT, right: opened.right }
+export function actorOf({ caller }: HfRequest): Actor {
+  return { caller, dialect: DIALECT }
 }
 
 async function createBranch(it: HfRequest): Promise<void> {
@@ -44,12 +45,12 @@ async function createBranch(it: HfRequest): Promise<void> {
     empty: body.emptyBranch ?? false,
     overwrite: body.overwrite ?? false,
   }
-  await parts.refEdits.createBranch(opened.repo, name, options, moverOf(it))
+  await parts.refEdits.createBranch(opened.repo, name, options, actorOf(it))
   res.json({ success: true, message: `Branch '${name}' created` })
 }
 
 async function deleteBranch(it: HfRequest): Promise<void> {
-  await it.parts.refEdits.deleteBranch(it.opened.repo, it.params[0] ?? '', moverOf(it))
+  await it.parts.refEdits.deleteBranch(it.opened.repo, it.params[0] ?? '', actorOf(it))
   it.res.json({ success: true, message: 'Branch deleted' })
 }
 
@@ -60,12 +61,12 @@ async function createTag(it: HfRequest): Promise<void> {
     at: params[0] || body.revision || 'HEAD',
     message: body.message ?? undefined,
   }
-  await parts.refEdits.createTag(opened.repo, body.tag, options, moverOf(it))
+  await parts.refEdits.createTag(opened.repo, body.tag, options, actorOf(it))
   res.json({ success: true, message: `Tag '${body.tag}' created` })
 }
 
 async function deleteTag(it: HfRequest): Promise<void> {
-  await it.parts.refEdits.deleteTag(it.opened.repo, it.params[0] ?? '', moverOf(it))
+  await it.parts.refEdits.deleteTag(it.opened.repo, it.params[0] ?? '', actorOf(it))
   it.res.json({ success: true, message: 'Tag deleted' })
 }
 
@@ -73,6 +74,6 @@ async function superSquash(it: HfRequest): Promise<void> {
   const { req, res, parts, opened, params } = it
   const { message } = check(SquashBody, await readJson(req, MAX_BODY))
   const text = message?.trim() || 'Super-squash history'
-  const oid = await parts.refEdits.squash(opened.repo, params[0] ?? '', text, moverOf(it))
+  const oid = await parts.refEdits.squash(opened.repo, params[0] ?? '', text, actorOf(it))
   res.json({ success: true, commitOid: oid })
 }

@@ -25,7 +25,7 @@ async function commit(it: HfRequest): Promise<void> {
   const spool = new Spool(parts.spoolDir, SPOOL)
   try {
     const body = await readCommitBody(req, spool, parts.maxCommitBytes)
-    const actor = { caller, dialect: DIALECT, right: opened.right }
+    const actor = { caller, dialect: DIALECT }
     const { repo } = opened
     const url = `${parts.baseUrl(req)}${repoUrlPath(repo)}`
     if (target) {
@@ -42,12 +42,12 @@ async function commit(it: HfRequest): Promise<void> {
 
 /** `create_pr=1`: the commit begins a pull request, on the given parent or on the tip of the branch. */
 async function openWithCommit(
-  { parts, caller, opened: { repo, right } }: HfRequest,
+  { parts, caller, opened: { repo } }: HfRequest,
   revision: string,
   body: CommitBody,
   signal: AbortSignal,
 ): Promise<{ oid: string; num: number }> {
-  const actor = { caller, dialect: DIALECT, right }
+  const actor = { caller, dialect: DIALECT }
   const start = body.parentCommit
     ? await parts.revisions.read(repo, body.parentCommit.toLowerCase())
     : undefined

@@ -4,7 +4,7 @@ import { HubError } from '../../domain/errors.js'
 import type { DiscussionFilter } from '../../domain/ports.js'
 import type { Discussion, Repo } from '../../domain/types.js'
 import { check, readJson } from '../../http/body.js'
-import { moverOf } from './branches.js'
+import { actorOf } from './branches.js'
 import { intParam, textParam } from './params.js'
 import type { HfRequest, RepoRoute } from './parts.js'
 import { idOf } from './shapes.js'
@@ -37,7 +37,7 @@ async function create(it: HfRequest): Promise<void> {
     base: body.base ?? undefined,
   }
   const made = body.pullRequest
-    ? await parts.pulls.openEmpty(opened.repo, { ...order, status: 'draft' }, moverOf(it))
+    ? await parts.pulls.openEmpty(opened.repo, { ...order, status: 'draft' }, actorOf(it))
     : await parts.stores.discussions.create({
         repoId: opened.repo.id,
         title: order.title,

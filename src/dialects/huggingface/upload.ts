@@ -6,7 +6,7 @@ import { HubError } from '../../domain/errors.js'
 import { abortSignalOf, bodyStream, dropRest } from '../../http/body.js'
 import { Spool } from '../../lib/spool.js'
 import { repoUrlPath } from '../../protocol/repo-path.js'
-import { moverOf } from './branches.js'
+import { actorOf } from './branches.js'
 import type { HfRequest, RepoRoute } from './parts.js'
 
 /** The oldest upload (seed 001): one file as the body, or as the file of a form. */
@@ -30,7 +30,7 @@ async function upload(it: HfRequest): Promise<void> {
       changes: [{ type: 'put', path, content } as const],
     }
     const signal = abortSignalOf(res)
-    const { oid } = await parts.fileCommits.commit(opened.repo, target, order, moverOf(it), signal)
+    const { oid } = await parts.fileCommits.commit(opened.repo, target, order, actorOf(it), signal)
     const url = `${parts.baseUrl(req)}${repoUrlPath(opened.repo)}`
     const segments = path.split('/').map(encodeURIComponent).join('/')
     res.json({

@@ -1,11 +1,12 @@
 import { KeyedLock } from '../../lib/keyed-lock.js'
+import { mayBePointer, parseLfsPointer } from '../../protocol/lfs-pointer.js'
 import type { Access } from '../access/access.js'
 import { HubError } from '../errors.js'
 import type { Actor } from '../events/events.js'
 import type { CommitStep, GitEngine, RefSnapshot, Signature } from '../ports.js'
 import type { PushPolicy } from '../refs/push-policy.js'
 import type { RefRecorder } from '../refs/recorder.js'
-import type { GitOid, LfsOid, RefUpdate, Repo, Right, User } from '../types.js'
+import type { GitOid, LfsOid, LfsPointer, RefUpdate, Repo, User } from '../types.js'
 
 export interface CommitPlan {
   readonly message: string
@@ -15,8 +16,13 @@ export interface CommitPlan {
   readonly parent?: GitOid | null
 }
 
-/** Who moves refs. `right`: what the guards (protected branches, secret scanning) judge by; without it the hub acts for itself. */
-export type Mover = Actor & { readonly right?: Right }
+/** Refs to move, and the LFS objects that their new commits name where that is known without a walk. */
+interface RefChange {
+  readonly updates: readonly RefUpdate[]
+  readonly pointers?: readonly LfsPointer[] | undefined
+}
+
+const NOTHING: RefChange = { updates: [] }
 
 /** Contenders in other processes get a turn between two attempts; the wait grows so that many of them still all get through. */
 const MAX_ATTEMPTS = 60
@@ -49,24 +55,45 @@ export class Committer {
   async commit(
     repo: Repo,
     ref: string,
-    actor: Mover,
+    actor: Actor,
     plan: (tip: GitOid | null) => Promise<CommitPlan | undefined>,
     signal: AbortSignal,
   ): Promise<{ oid: GitOid | null; changed: boolean }> {
     const result = { oid: null as GitOid | null, changed: false }
-    await this.changeRefs(repo, [ref], actor, async (snapshot) => {
+    await this.#change(repo, [ref], actor, async (snapshot) => {
       const tip = snapshot.refs.find((it) => it.name === ref)?.oid ?? null
       const planned = await plan(tip)
       result.oid = tip
-      if (!planned) return []
+      if (!planned) return NOTHING
       const { parent = tip, ...rest } = planned
       const oid = await this.#git.writeCommit(repo.id, { parent, ...rest }, signal)
-      if (parent && parent === tip && (await this.#sameTree(repo, parent, oid))) return []
+      if (parent && parent === tip && (await this.#sameTree(repo, parent, oid))) return NOTHING
       result.oid = oid
       result.changed = true
-      return [{ name: ref, oldOid: tip, newOid: oid }]
+      const pointers = parent === tip ? await this.#pointersIn(repo, planned.steps) : undefined
+      return { updates: [{ name: ref, oldOid: tip, newOid: oid }], pointers }
     })
     return result
+  }
+
+  /** The LFS objects that a commit names beyond its parent; undefined when that takes a walk. */
+  async #pointersIn(repo: Repo, steps: CommitPlan['steps']): Promise<LfsPointer[] | undefined> {
+    if (!Array.isArray(steps)) return undefined
+    const pointers: LfsPointer[] = []
+    const links: GitOid[] = []
+    for (const step of steps as CommitStep[]) {
+      if (step.type === 'link') links.push(step.oid)
+      else if (step.type === 'put' && mayBePointer(step.size)) {
+        if (!Buffer.isBuffer(step.content)) return undefined
+        const pointer = parseLfsPointer(step.content)
+        if (pointer) pointers.push(pointer)
+      }
+    }
+    if (links.length) {
+      const linked = await this.#git.inspectBlobs(repo.id, links)
+      pointers.push(...linked.pointers.values())
+    }
+    return pointers
   }
 
   /**
@@ -76,8 +103,17 @@ export class Committer {
   async changeRefs(
     repo: Repo,
     names: readonly string[],
-    actor: Mover,
+    actor: Actor,
     plan: (snapshot: RefSnapshot) => Promise<readonly RefUpdate[]>,
+  ): Promise<void> {
+    await this.#change(repo, names, actor, async (it) => ({ updates: await plan(it) }))
+  }
+
+  async #change(
+    repo: Repo,
+    names: readonly string[],
+    actor: Actor,
+    plan: (snapshot: RefSnapshot) => Promise<RefChange>,
   ): Promise<void> {
     await this.#turns.run(`${repo.id} ${names.join(' ')}`, async () => {
       const unmark = await this.#git.markWriter(repo.id)
@@ -95,17 +131,17 @@ export class Committer {
 
   async #attempt(
     repo: Repo,
-    actor: Mover,
-    plan: (snapshot: RefSnapshot) => Promise<readonly RefUpdate[]>,
+    actor: Actor,
+    plan: (snapshot: RefSnapshot) => Promise<RefChange>,
   ): Promise<boolean> {
     await this.#policy.requireWritable(repo)
-    const updates = await plan(await this.#git.snapshot(repo.id))
+    const { updates, pointers } = await plan(await this.#git.snapshot(repo.id))
     if (updates.length === 0) return true
-    if (actor.right) await this.#policy.requireAllowed(repo, actor.right, actor, updates)
     const right = (await this.#access.rightOn(actor.caller, repo)) ?? 'read'
     await this.#policy.requireAllowed(repo, right, actor, updates)
-    const named: LfsOid[] = []
-    await this.#policy.claimPointers(repo, updates, ({ oid }) => named.push(oid))
+    const named: LfsOid[] = pointers?.map((it) => it.oid) ?? []
+    if (pointers) await this.#policy.claimNamed(repo, pointers)
+    else await this.#policy.claimPointers(repo, updates, ({ oid }) => named.push(oid))
     try {
       await this.#git.updateRefs(repo.id, updates)
     } catch (err) {

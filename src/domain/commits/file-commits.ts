@@ -1,4 +1,5 @@
 import { HubError } from '../errors.js'
+import type { Actor } from '../events/events.js'
 import type { LfsObjects } from '../lfs/objects.js'
 import type { GitEngine } from '../ports.js'
 import type { Quotas } from '../quotas/quotas.js'
@@ -6,7 +7,7 @@ import type { Revisions } from '../refs/revisions.js'
 import type { GitOid, LfsOid, Repo } from '../types.js'
 import { ChangePlanner } from './change-planner.js'
 import type { FileChange } from './changes.js'
-import { type Committer, type Mover, signatureOf } from './committer.js'
+import { type Committer, signatureOf } from './committer.js'
 import { checkFilePath } from './paths.js'
 
 export interface CommitOrder {
@@ -28,6 +29,8 @@ export interface CommitResult {
   /** False: nothing would have changed, `oid` is where the ref is. */
   readonly changed: boolean
 }
+
+const UNRESERVED_BYTES = 256 * 1024
 
 /** Commits of files that arrive through an API. */
 export class FileCommits {
@@ -59,11 +62,11 @@ export class FileCommits {
     repo: Repo,
     target: CommitTarget,
     order: CommitOrder,
-    actor: Mover,
+    actor: Actor,
     signal: AbortSignal,
   ): Promise<CommitResult> {
     const changes = order.changes.map(checked)
-    const release = await this.#quotas.reserveBytes(repo, bytesOf(changes))
+    const release = await this.#reserve(repo, bytesOf(changes))
     try {
       const sizes = await this.#claimObjects(repo, changes)
       const result = await this.#committer.commit(
@@ -94,6 +97,13 @@ export class FileCommits {
     } finally {
       await release()
     }
+  }
+
+  /** A few bytes more or less at the limit are not worth two writes to the database. */
+  async #reserve(repo: Repo, bytes: number): Promise<() => Promise<void>> {
+    if (bytes > UNRESERVED_BYTES) return this.#quotas.reserveBytes(repo, bytes)
+    await this.#quotas.requireRoom(repo, bytes)
+    return async () => undefined
   }
 
   async #claimObjects(repo: Repo, changes: readonly FileChange[]): Promise<Map<LfsOid, number>> {

@@ -1,10 +1,10 @@
 import { HubError } from '../errors.js'
-import { makeEvent } from '../events/events.js'
+import { type Actor, makeEvent } from '../events/events.js'
 import type { EventStore, GitEngine, RefSnapshot } from '../ports.js'
 import { checkShortRefName } from '../refs/ref-names.js'
 import { type Revisions, refOfRevision } from '../refs/revisions.js'
-import type { GitOid, Repo } from '../types.js'
-import { type Committer, type Mover, signatureOf } from './committer.js'
+import type { GitOid, RefUpdate, Repo } from '../types.js'
+import { type Committer, signatureOf } from './committer.js'
 
 /** Branches and tags made, moved and deleted through an API. */
 export class RefEdits {
@@ -30,7 +30,7 @@ export class RefEdits {
     repo: Repo,
     name: string,
     options: { from: string | undefined; empty: boolean; overwrite: boolean },
-    actor: Mover,
+    actor: Actor,
   ): Promise<void> {
     checkName(name)
     const ref = `refs/heads/${name}`
@@ -42,17 +42,17 @@ export class RefEdits {
       if (oldOid && !options.overwrite) throw exists(ref)
       if (!oldOid) requireRoom(snapshot, ref)
       const newOid = target ?? (await this.#emptyCommit(repo, actor))
-      return oldOid === newOid ? [] : [{ name: ref, oldOid, newOid }]
+      return change(ref, oldOid, newOid)
     })
   }
 
   /** Throws `revision_not_found`; `forbidden` for the default branch. */
-  async deleteBranch(repo: Repo, name: string, actor: Mover): Promise<void> {
+  async deleteBranch(repo: Repo, name: string, actor: Actor): Promise<void> {
     const ref = `refs/heads/${name}`
     await this.#delete(repo, ref, name, actor)
   }
 
-  async deleteTag(repo: Repo, name: string, actor: Mover): Promise<void> {
+  async deleteTag(repo: Repo, name: string, actor: Actor): Promise<void> {
     await this.#delete(repo, `refs/tags/${name}`, name, actor)
   }
 
@@ -61,7 +61,7 @@ export class RefEdits {
     repo: Repo,
     name: string,
     options: { at: string; message: string | undefined },
-    actor: Mover,
+    actor: Actor,
   ): Promise<void> {
     checkName(name)
     const ref = `refs/tags/${name}`
@@ -74,7 +74,7 @@ export class RefEdits {
       const newOid = message
         ? await this.#git.createTag(repo.id, { name, target, message, tagger })
         : target
-      return [{ name: ref, oldOid: null, newOid }]
+      return change(ref, null, newOid)
     })
   }
 
@@ -82,7 +82,7 @@ export class RefEdits {
    * Replaces a branch, pull request or conversion by one commit with the same files and no parent. Other refs keep what
    * they name. Throws `revision_not_found`.
    */
-  async squash(repo: Repo, revision: string, message: string, actor: Mover): Promise<GitOid> {
+  async squash(repo: Repo, revision: string, message: string, actor: Actor): Promise<GitOid> {
     let made = ''
     await this.#committer.changeRefs(repo, [`squash ${revision}`], actor, async (snapshot) => {
       const ref = refOfRevision(snapshot, revision)
@@ -95,23 +95,23 @@ export class RefEdits {
         message: message.replace(/\0/g, ''),
         author: signatureOf(actor.caller.user),
       })
-      return [{ name: ref, oldOid, newOid: made }]
+      return change(ref, oldOid, made)
     })
     await this.#events.add(makeEvent('repo.squash', actor, repo, { revision }))
     return made
   }
 
-  async #delete(repo: Repo, ref: string, shown: string, actor: Mover): Promise<void> {
+  async #delete(repo: Repo, ref: string, shown: string, actor: Actor): Promise<void> {
     await this.#committer.changeRefs(repo, [ref], actor, async (snapshot) => {
       const oldOid = snapshot.refs.find((it) => it.name === ref)?.oid
       if (ref === `refs/heads/${snapshot.defaultBranch}`)
         throw new HubError('forbidden', `Cannot delete ${ref}: it is the default branch.`)
       if (!oldOid) throw unknown(shown)
-      return [{ name: ref, oldOid, newOid: null }]
+      return change(ref, oldOid, null)
     })
   }
 
-  #emptyCommit(repo: Repo, actor: Mover): Promise<GitOid> {
+  #emptyCommit(repo: Repo, actor: Actor): Promise<GitOid> {
     return this.#git.writeCommit(
       repo.id,
       {
@@ -123,6 +123,10 @@ export class RefEdits {
       new AbortController().signal,
     )
   }
+}
+
+function change(name: string, oldOid: GitOid | null, newOid: GitOid | null): RefUpdate[] {
+  return oldOid === newOid ? [] : [{ name, oldOid, newOid }]
 }
 
 function checkName(name: string): void {

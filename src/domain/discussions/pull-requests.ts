@@ -1,6 +1,7 @@
 import { requireUser } from '../access/access.js'
-import type { Committer, Mover } from '../commits/committer.js'
+import type { Committer } from '../commits/committer.js'
 import { HubError } from '../errors.js'
+import type { Actor } from '../events/events.js'
 import type { DiscussionStore, GitEngine } from '../ports.js'
 import { refOfRevision } from '../refs/revisions.js'
 import type { Discussion, GitOid, Repo, Right } from '../types.js'
@@ -40,7 +41,7 @@ export class PullRequests {
   async open(
     repo: Repo,
     order: PullRequestOrder,
-    actor: Mover,
+    actor: Actor,
     fill: (pull: Discussion, base: GitOid | null) => Promise<void>,
   ): Promise<Discussion> {
     const author = requireUser(actor.caller)
@@ -64,7 +65,7 @@ export class PullRequests {
   }
 
   /** A pull request without a commit of its own yet: its ref stands where the base does. */
-  async openEmpty(repo: Repo, order: PullRequestOrder, actor: Mover): Promise<Discussion> {
+  async openEmpty(repo: Repo, order: PullRequestOrder, actor: Actor): Promise<Discussion> {
     return this.open(repo, order, actor, async (pull, base) => {
       const name = pull.headRef
       if (!name) throw new HubError('internal', 'a pull request without a ref')

@@ -61,6 +61,8 @@ export class PushPolicy {
         const bytes = await this.#git.quarantineBytes(call.quarantine)
         onReserved(await this.#quotas.reserveBytes(repo, bytes))
       }
+      // again: the checks may take long, and whoever locks waits only for what moves refs right now
+      await this.requireWritable(repo)
       return { accept: true, lines: [] }
     } catch (err) {
       if (err instanceof HubError && err.code !== 'git_failed')
@@ -134,6 +136,15 @@ export class PushPolicy {
       if (page.length >= 5_000) await flush()
     }
     if (page.length) await flush()
+    this.#refuse(missing)
+  }
+
+  /** As `claimPointers`, where it is known what is named. */
+  async claimNamed(repo: Repo, pointers: readonly LfsPointer[]): Promise<void> {
+    if (pointers.length) this.#refuse(await this.missingPointers(repo, pointers))
+  }
+
+  #refuse(missing: readonly LfsPointer[]): void {
     if (missing.length && !this.#rules.allowMissingLfs) throw missingPointersError(missing)
   }
 

@@ -11,19 +11,31 @@ export async function enqueueJob(
   job: { kind: string; key: string; data?: Record<string, unknown>; delayMs?: number },
 ): Promise<void> {
   const runAfter = isoNow(job.delayMs ?? 0)
+  const data = JSON.stringify(job.data ?? {})
+  // one that waits and comes soon enough needs no write: pushes in a row ask for the same upkeep again and again
+  const waiting = await tx
+    .selectFrom('job')
+    .select('id')
+    .where('kind', '=', job.kind)
+    .where('key', '=', job.key)
+    .where('data', '=', data)
+    .where('lease_owner', 'is', null)
+    .where('run_after', '<=', runAfter)
+    .executeTakeFirst()
+  if (waiting) return
   await tx
     .insertInto('job')
     .values({
       kind: job.kind,
       key: job.key,
-      data: JSON.stringify(job.data ?? {}),
+      data,
       run_after: runAfter,
       attempts: 0,
       created_at: now(),
     })
     .onConflict((oc) =>
       oc.columns(['kind', 'key']).doUpdateSet({
-        data: JSON.stringify(job.data ?? {}),
+        data,
         run_after: sql`case when job.run_after < ${runAfter} then job.run_after else ${runAfter} end`,
         // told to run again while it runs: `finish` then leaves it in place
         attempts: sql`case when job.lease_owner is null then job.attempts else -1 end`,
