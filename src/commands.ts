@@ -104,6 +104,8 @@ export function addCommands(program: Command): void {
         print(
           `${verb} ${report.objects} objects, ${report.bytes} bytes; ${report.unlinked} links dropped`,
         )
+        if (report.unreadable > 0)
+          print(`${report.unreadable} repositories could not be read, all they link stays: see fsck`)
         const { xorbs, bytes, leftovers } = await domain.xet.collector.collect({
           dryRun: o.dryRun ?? false,
           graceSeconds: o.xetGrace ?? domain.config.xet.graceSeconds,
@@ -145,6 +147,7 @@ export function addCommands(program: Command): void {
         }
         const readAll = o.lfs ?? false
         for (const check of [
+          domain.checker.checkDirectories(),
           domain.checker.checkObjects({ readAll }),
           domain.xet.checker.check({ readAll }),
         ])

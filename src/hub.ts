@@ -282,7 +282,7 @@ export async function openDomain(config: Config, log: Logger, closer: Closer) {
     protection,
     templates: ignoreTemplates(),
     collector,
-    checker: new Checker({ ...stores, git, store }),
+    checker: new Checker({ ...stores, git, store, allowMissingLfs: config.allowMissingLfs }),
     recovery,
     backupLease,
     jobs,
