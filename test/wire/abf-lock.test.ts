@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { MirrorLocks } from '../../src/domain/packages/mirror-locks.js'
 import { type AbfHub, startAbfHub } from '../support/abf.js'
 import { git, gitOk, startTestHub, type TestUser, tempDir } from '../support/hub.js'
 
@@ -183,6 +184,31 @@ test('it waits for a squash that is under way, and a squash does not begin under
   await expect(hub.domain.holds.run(repo, 'squash', 'ivan', async () => undefined)).rejects.toThrow(
     LOCKED,
   )
+})
+
+test('a slow writer does not keep the lock away, and is refused in the end', async () => {
+  const { hub, seq, unlock } = await lockedProject()
+  const { ivan, repositoryId: id, domain } = hub
+  await unlock()
+  const repo = await domain.stores.repos.findBySeq(seq)
+  const unmark = await domain.git.markWriter(repo?.id ?? '')
+  const { stores } = domain.packages
+  const locks = new MirrorLocks({
+    ...stores,
+    ...domain.stores,
+    git: domain.git,
+    seconds: 60,
+    patienceMs: 200,
+  })
+  const caller = { ...domain.login.anonymous(''), isSiteAdmin: true, role: 'admin' } as const
+  const opened = await domain.packages.shelves.open(caller, id, 'lock')
+  await locks.add({ caller, dialect: 'abf' }, opened, 'ivan')
+  const late = await hub.api('/api/models/ivan/tools/branch/late', {
+    as: ivan,
+    body: { startingPoint: 'master' },
+  })
+  expect([late.status, late.text]).toEqual([423, expect.stringMatching(LOCKED)])
+  await unmark()
 })
 
 test('of a hidden platform it is shown to members and platform tokens only', async () => {

@@ -17,14 +17,17 @@ export class MirrorLocks {
   readonly #git: GitEngine
   readonly #events: EventStore
   readonly #seconds: number
+  readonly #patienceMs: number
 
-  /** `seconds`: how long a lock lasts that nobody renews. */
+  /** `seconds`: how long a lock lasts that nobody renews; `patienceMs`: how long others' work is waited for. */
   constructor(parts: {
     mirrorLocks: MirrorLockStore
     git: GitEngine
     events: EventStore
     seconds: number
+    patienceMs?: number
   }) {
+    this.#patienceMs = parts.patienceMs ?? PATIENCE_MS
     this.#locks = parts.mirrorLocks
     this.#git = parts.git
     this.#events = parts.events
@@ -32,21 +35,16 @@ export class MirrorLocks {
   }
 
   /**
-   * Takes the lock for `holder`, or renews it. When it answers, no write is under way any more. Throws `repo_locked`
-   * while a squash or pruning does not end, `busy` when pushes do not.
+   * Takes the lock for `holder`, or renews it. When it answers, no write changes anything any more. Throws `repo_locked`
+   * when a squash or pruning does not end.
    */
   async add(actor: Actor, opened: OpenedShelf, holder: string): Promise<MirrorLock> {
     const { shelf } = opened
     const had = (await this.list(shelf.id)).some((it) => it.holder === holder)
-    const deadline = Date.now() + PATIENCE_MS
+    const deadline = Date.now() + this.#patienceMs
     const lock = await this.#acquire(shelf.id, holder, deadline)
     if (had) return lock
-    try {
-      await this.#drain(shelf.id, deadline)
-    } catch (err) {
-      await this.#locks.release(shelf.id, holder)
-      throw err
-    }
+    await this.#drain(shelf.id, deadline)
     await this.#audit(actor, opened, 'repo.lock', holder)
     return lock
   }
@@ -75,13 +73,16 @@ export class MirrorLocks {
     }
   }
 
+  /**
+   * Writers ask for locks right before their refs move. Who asked before this lock was there is done long before the
+   * deadline; what is still under way then is an upload that will be refused.
+   */
   async #drain(shelfId: number, deadline: number): Promise<void> {
     for (let after = ''; ; ) {
       const page = await this.#locks.listRepoIds(shelfId, after, PAGE)
       for (const id of page)
         while ((await this.#git.pushesInFlight(id)) > 0) {
-          if (Date.now() > deadline)
-            throw new HubError('busy', 'Pushes are still running, try again later.')
+          if (Date.now() > deadline) return
           await new Promise((resolve) => setTimeout(resolve, 20))
         }
       const last = page.at(-1)
