@@ -166,6 +166,9 @@ export const ROWS: Readonly<Record<string, Row>> = {
   [`GET ${API}/stats`]: repo('read', `${ID}/stats`),
   [`GET ${API}/stats/recent`]: repo('read', `${ID}/stats/recent`),
 
+  [`GET ${API}/commit/:commit`]: repo('read', `${ID}/commit/main`),
+  [`GET ${API}/commit/:commit/diff`]: repo('read', `${ID}/commit/main/diff`),
+
   // KohakuHub: quotas
   'GET /api/quota/:namespace': lab('read', '/api/quota/lab'),
   'PUT /api/quota/:namespace': site('/api/quota/lab', { body: { quota_bytes: -1 } }),

@@ -28,7 +28,7 @@ export const NamespaceQuotaBody = z
   .refine((it) => Object.values(it).some((v) => v !== undefined), 'names no quota')
 const RepoQuotaBody = z.object({ quota_bytes: Bytes })
 
-/** kohaku-outpost A.7. Limits are set by site administrators only: docs/decisions/006-who-sets-quotas.md. */
+/** kohaku-outpost A.7. Limits are set by site administrators only: docs/decisions/007-who-sets-quotas.md. */
 export const quotaRoutes: readonly KohakuRoute[] = [
   { method: 'get', path: '/api/quota/:namespace', handle: showNamespace },
   { method: 'put', path: '/api/quota/:namespace', handle: setNamespace },
