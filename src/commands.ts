@@ -105,7 +105,9 @@ export function addCommands(program: Command): void {
           `${verb} ${report.objects} objects, ${report.bytes} bytes; ${report.unlinked} links dropped`,
         )
         if (report.unreadable > 0)
-          print(`${report.unreadable} repositories could not be read, all they link stays: see fsck`)
+          print(
+            `${report.unreadable} repositories could not be read, all they link stays: see fsck`,
+          )
         const { xorbs, bytes, leftovers } = await domain.xet.collector.collect({
           dryRun: o.dryRun ?? false,
           graceSeconds: o.xetGrace ?? domain.config.xet.graceSeconds,

@@ -1,4 +1,5 @@
 import { isoNow } from '../../lib/ids.js'
+import { HubError } from '../errors.js'
 import type {
   GitEngine,
   HoldStore,
@@ -20,6 +21,8 @@ export interface CollectReport {
   /** Objects that no repository is linked to. */
   objects: number
   bytes: number
+  /** Repositories that git could not read: all of their links stay. */
+  unreadable: number
 }
 
 /**
@@ -58,17 +61,23 @@ export class LfsCollector {
     graceSeconds: number
     onProgress?: (done: number, repo: Repo) => void
   }): Promise<CollectReport> {
-    const report: CollectReport = { unlinked: 0, objects: 0, bytes: 0 }
+    const report: CollectReport = { unlinked: 0, objects: 0, bytes: 0, unreadable: 0 }
     const before = isoNow(-options.graceSeconds * 1000)
     const wouldLose = new Map<LfsOid, number>()
     let done = 0
     for await (const repo of this.#everyRepo()) {
-      if (options.dryRun)
-        for (const oid of await this.#listUnreached(repo)) {
-          report.unlinked += 1
-          wouldLose.set(oid, (wouldLose.get(oid) ?? 0) + 1)
-        }
-      else report.unlinked += await this.releaseUnreachable(repo)
+      try {
+        if (options.dryRun)
+          for (const oid of await this.#listUnreached(repo)) {
+            report.unlinked += 1
+            wouldLose.set(oid, (wouldLose.get(oid) ?? 0) + 1)
+          }
+        else report.unlinked += await this.releaseUnreachable(repo)
+      } catch (err) {
+        // one that is damaged, or deleted right now, must not keep the others' garbage alive
+        if (!(err instanceof HubError && err.code === 'git_failed')) throw err
+        report.unreadable += 1
+      }
       done += 1
       options.onProgress?.(done, repo)
     }
@@ -95,7 +104,7 @@ export class LfsCollector {
     const first = await this.#unreached(repo.id, [...links.keys()])
     const marked = await this.#lfs.condemn(repo.id, first.oids)
     const unreached = new Set(first.oids)
-    const reached = [...links].filter(([oid, marked]) => marked && !unreached.has(oid))
+    const reached = [...links].filter(([oid, was]) => was && !unreached.has(oid))
     await this.#lfs.pardon(
       repo.id,
       reached.map(([oid]) => oid),
@@ -146,7 +155,7 @@ export class LfsCollector {
 
   async #listUnreached(repo: Repo): Promise<LfsOid[]> {
     const links = await this.#listLinks(repo.id)
-    if (links.size === 0) return []
+    if (links.size === 0 || (await this.#holds.find(repo.id)).length > 0) return []
     const { oids } = await this.#unreached(repo.id, [...links.keys()])
     return this.#lfs.listUnleased(repo.id, oids)
   }
