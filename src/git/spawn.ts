@@ -76,7 +76,10 @@ export function startGit(
   const failed = once(child, 'error').then(([err]) => {
     throw new HubError('git_failed', 'git could not be started', { command }, err)
   })
-  const closed = once(child, 'close').then(([code]) => (code as number | null) ?? -1)
+  // not events.once: that rejects on 'error', which `failed` reports, and once more wherever else it is awaited
+  const closed = new Promise<number>((resolve) => {
+    child.once('close', (code) => resolve(code ?? -1))
+  })
   const exited = Promise.race([closed, failed])
   exited.catch(() => undefined)
   const kill = () => void child.kill('SIGTERM')
