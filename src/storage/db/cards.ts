@@ -1,9 +1,9 @@
 import { sql, type Transaction } from 'kysely'
-import type { RepoCard, TagType } from '../../domain/cards/card.js'
+import type { TagType } from '../../domain/cards/card.js'
 import type { CardStore, RefRecord } from '../../domain/ports.js'
 import type { Db } from './open.js'
 import { searchBoundary, searchRepos } from './repo-search.js'
-import { pagesOf } from './rows.js'
+import { pagesOf, toCard } from './rows.js'
 import type { Schema } from './schema.js'
 
 export function cardStore(db: Db): CardStore {
@@ -22,24 +22,6 @@ export function cardStore(db: Db): CardStore {
     boundary: (query, n) => searchBoundary(db, query, n),
     listTags: (kind, limit) => listTags(db, kind, limit),
   }
-}
-
-export function toCard(row: {
-  card_data: string | null
-  config: string | null
-  safetensors: string | null
-  formats: string
-}): RepoCard {
-  return {
-    cardData: parse(row.card_data),
-    config: parse(row.config),
-    safetensors: parse(row.safetensors),
-    formats: JSON.parse(row.formats) as RepoCard['formats'],
-  }
-}
-
-function parse<T>(text: string | null): T | null {
-  return text === null ? null : (JSON.parse(text) as T)
 }
 
 /** Part of the transaction that records a change of the default branch, so that card and files always belong together. */

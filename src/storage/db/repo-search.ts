@@ -1,8 +1,7 @@
 import { type RawBuilder, type SelectQueryBuilder, sql } from 'kysely'
 import type { ListedRepo, ListPosition, RepoSearch } from '../../domain/ports.js'
-import { toCard } from './cards.js'
 import type { Db } from './open.js'
-import { escapeLike, toRepo } from './rows.js'
+import { escapeLike, toCard, toRepo } from './rows.js'
 import type { Schema } from './schema.js'
 import { isVisible } from './visible.js'
 

@@ -1,4 +1,5 @@
 import type { Selectable } from 'kysely'
+import type { RepoCard } from '../../domain/cards/card.js'
 import type { Org, Repo, Token, User } from '../../domain/types.js'
 import type { Schema } from './schema.js'
 
@@ -78,6 +79,24 @@ export function toRepo(row: Selectable<Schema['repo']> & { namespace: string }):
     likes: row.likes,
     trendingScore: row.trending_score,
   }
+}
+
+export function toCard(row: {
+  card_data: string | null
+  config: string | null
+  safetensors: string | null
+  formats: string
+}): RepoCard {
+  return {
+    cardData: parse(row.card_data),
+    config: parse(row.config),
+    safetensors: parse(row.safetensors),
+    formats: JSON.parse(row.formats) as RepoCard['formats'],
+  }
+}
+
+function parse<T>(text: string | null): T | null {
+  return text === null ? null : (JSON.parse(text) as T)
 }
 
 /** Pages of a list, so that no statement carries more bound values than every engine takes. */
