@@ -64,6 +64,7 @@ import { authenticate } from './http/caller.js'
 import { cors } from './http/cors.js'
 import { health, metricsRoute } from './http/health.js'
 import { Metrics } from './http/metrics.js'
+import { limitApiCalls } from './http/rate-limit.js'
 import { asDialect } from './http/request-facts.js'
 import { closeServer, lastAnswers, listen, newApp } from './http/server.js'
 import { Closer } from './lib/closer.js'
@@ -361,6 +362,7 @@ export function buildApp(domain: Domain, log: Logger): Express {
   const abfParts = { ...domain, baseUrl, hourlyCalls: config.abfHourlyCalls }
   app.use(asDialect('abf', downloads(abfParts, authenticate(login, baseUrl))))
   app.use(authenticate(login, baseUrl))
+  app.use(limitApiCalls(config.apiLimit))
   app.use(asDialect('hub', metricsRoute(metrics, config.metrics)))
   const { createOnPush } = config
   app.use(asDialect('git', gitSmart({ ...domain, git, createOnPush, agent: 'packhorse' })))

@@ -87,6 +87,8 @@ const Env = z.object({
     .describe('who may force-push: allow (every writer), admins or refuse'),
   MAX_PUSH_BYTES: bytes.optional().describe('largest pack that a push may bring'),
   MAX_JSON_BYTES: bytes.default(parseBytes('10MiB')).describe('largest JSON body'),
+  API_CALLS: z.coerce.number().int().min(0).default(600_000),
+  API_WINDOW_SECONDS: z.coerce.number().int().min(1).default(300),
   MAX_COMMIT_BYTES: bytes.default(parseBytes('1GiB')).describe('largest body of the commit API'),
   MAX_LFS_BYTES: bytes.default(parseBytes('5TB')).describe('largest LFS object'),
   LFS_MULTIPART_BYTES: bytes
@@ -228,6 +230,7 @@ function shape(env: z.infer<typeof Env>) {
     forcePush: env.FORCE_PUSH,
     maxPushBytes: env.MAX_PUSH_BYTES,
     maxJsonBytes: env.MAX_JSON_BYTES,
+    apiLimit: { calls: env.API_CALLS, windowSeconds: env.API_WINDOW_SECONDS },
     maxCommitBytes: env.MAX_COMMIT_BYTES,
     lfs: {
       maxBytes: env.MAX_LFS_BYTES,
