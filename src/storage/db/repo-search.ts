@@ -105,13 +105,14 @@ function conditions(query: Query<object>, it: RepoSearch): Query<object> {
           .whereRef('repo_tag.seq', '=', 'repo.seq'),
       ),
     )
-  for (const text of it.search)
-    q = q.where(
-      sql<boolean>`lower(repo.address) like ${`%${escapeLike(text.toLowerCase())}%`} escape '\\'`,
-    )
+  for (const text of it.search) q = q.where(contains(text))
   if (it.parameters?.min !== undefined) q = q.where('repo.parameters', '>=', it.parameters.min)
   if (it.parameters?.max !== undefined) q = q.where('repo.parameters', '<=', it.parameters.max)
   return q.where(isVisible(it.visibleTo))
+}
+
+function contains(text: string): RawBuilder<boolean> {
+  return sql<boolean>`lower(repo.address) like ${`%${escapeLike(text.toLowerCase())}%`} escape '\\'`
 }
 
 /** The repositories of the narrowest condition, when they are few; each condition is looked at no further than that. */
@@ -138,6 +139,18 @@ async function fewest(db: Db, query: RepoSearch): Promise<number[] | undefined> 
         ).rows,
     )
   }
+  const [short] = query.search
+  if (short !== undefined && words.length === 0)
+    // too short for trigrams: along the index that has the address, not through the rows
+    candidates.push(() =>
+      db
+        .selectFrom('repo')
+        .select('seq')
+        .where('kind', '=', query.kind)
+        .where(contains(short))
+        .limit(limit)
+        .execute(),
+    )
   const { namespaceId } = query
   if (namespaceId !== undefined)
     candidates.push(() =>
