@@ -9,6 +9,7 @@ import { type Params, readParams } from './input.js'
 import { packagesRoute } from './packages-csv.js'
 import { type AbfParts, AbfRequest, type AbfRoute } from './parts.js'
 import { platformRoutes } from './platforms.js'
+import { projectMemberRoutes } from './project-members.js'
 import { projectRoutes } from './projects.js'
 import { CallLimit } from './rate-limit.js'
 import { repositoryRoutes } from './repositories.js'
@@ -23,6 +24,7 @@ export const ABF_ROUTES: readonly AbfRoute[] = [
   packagesRoute,
   ...platformRoutes,
   ...projectRoutes,
+  ...projectMemberRoutes,
   ...userRoutes,
   ...groupRoutes,
   searchRoute,

@@ -2,15 +2,12 @@ import { HubError } from '../../domain/errors.js'
 import type { Repo, RepoKind, Right } from '../../domain/types.js'
 import { refused, refusedAs } from './errors.js'
 import { Fields, idOf, pageOf } from './input.js'
-import { nameOf, readMember } from './members.js'
 import type { AbfRequest, AbfRoute } from './parts.js'
 import { seconds } from './send.js'
 import {
   gitUrls,
-  parseRole,
   platformUrl,
   projectUrl,
-  roleOf,
   toAccount,
   toMaintainer,
   toProjectLink,
@@ -19,7 +16,7 @@ import {
 } from './shapes.js'
 
 /** By id. A project that the caller may not see is denied, not absent, as in ABF. */
-async function open(it: AbfRequest, right: Right): Promise<Repo> {
+export async function openProject(it: AbfRequest, right: Right): Promise<Repo> {
   const seq = idOf(it.id)
   const repo = seq === undefined ? undefined : await it.parts.stores.repos.findBySeq(seq)
   if (repo?.state !== 'ready') throw new HubError('not_found', 'no such project')
@@ -76,7 +73,7 @@ async function listProjects(it: AbfRequest): Promise<void> {
 }
 
 async function getProject(it: AbfRequest): Promise<void> {
-  const repo = await open(it, 'read')
+  const repo = await openProject(it, 'read')
   const { policy, stores } = it.parts.packages
   const [details, owner] = await Promise.all([stores.projects.details([repo]), readOwner(it, repo)])
   const detail = details.get(repo.id)
@@ -175,7 +172,7 @@ async function createProject(it: AbfRequest): Promise<void> {
 }
 
 async function updateProject(it: AbfRequest): Promise<void> {
-  const repo = await open(it, 'admin')
+  const repo = await openProject(it, 'admin')
   await refusedAs('Project has not been updated', async () => {
     const order = await readOrder(it, Fields.within(it.params, 'project'))
     const wasOpen = repo.visibility === 'public'
@@ -207,14 +204,14 @@ async function putOnPersonal(it: AbfRequest, repo: Repo, isPackage: boolean): Pr
 }
 
 async function destroyProject(it: AbfRequest): Promise<void> {
-  const repo = await open(it, 'admin')
+  const repo = await openProject(it, 'admin')
   await it.parts.registry.delete(repo, it.actor)
   it.done('project', repo.seq, 'Project has been destroyed successfully')
 }
 
 /** Branches, then tags; a tag with the commit that it stands for. */
 async function listRefs(it: AbfRequest): Promise<void> {
-  const repo = await open(it, 'read')
+  const repo = await openProject(it, 'read')
   const snapshot = await it.parts.git.snapshot(repo.id)
   const peeled = await it.parts.git.peel(repo.id, snapshot)
   const list = (prefix: string, type: string) =>
@@ -230,51 +227,6 @@ async function listRefs(it: AbfRequest): Promise<void> {
   })
 }
 
-async function listMembers(it: AbfRequest): Promise<void> {
-  const repo = await open(it, 'admin')
-  const page = pageOf(it.params)
-  const all = await it.parts.stores.repos.listMembers(repo.id)
-  all.sort((a, b) => (a.name < b.name ? -1 : 1))
-  it.linkPages(page, all.length)
-  it.send({
-    project: {
-      id: repo.seq,
-      members: all.slice(page.offset, page.offset + page.perPage).map((member) => ({
-        ...toAccount({ id: member.userId, name: member.name, type: 'user', fullname: null }),
-        role: roleOf(member.role as Parameters<typeof roleOf>[0]),
-      })),
-    },
-    url: `/api/v1/projects/${repo.seq}/members.json`,
-  })
-}
-
-/** Members of projects are users; a group's members come in as the group's. */
-function setMember(verb: 'add' | 'update' | 'remove') {
-  const failed = {
-    add: 'Member has not been added to project',
-    update: 'Role for member has not been updated in project',
-    remove: 'Member has not been removed from project',
-  }[verb]
-  return async (it: AbfRequest): Promise<void> => {
-    const repo = await open(it, 'admin')
-    const member = await readMember(it, it.params.type ?? 'User')
-    const role = parseRole(it.params.role ?? (verb === 'add' ? 'admin' : undefined))
-    if (member?.type !== 'user' || (verb !== 'remove' && !role)) throw refused(failed)
-    await it.parts.stores.repos.setMember(
-      repo.id,
-      member.id,
-      verb === 'remove' ? null : (role ?? null),
-    )
-    const who = nameOf(it, 'User')
-    const message = {
-      add: `${who} has been added to project successfully`,
-      update: `Role for ${who.toLowerCase()} has been updated in project successfully`,
-      remove: `${who} has been removed from project successfully`,
-    }[verb]
-    it.done('project', repo.seq, message)
-  }
-}
-
 export const projectRoutes: readonly AbfRoute[] = [
   ['GET', 'projects/get_id', getId],
   ['GET', 'projects', listProjects],
@@ -283,8 +235,4 @@ export const projectRoutes: readonly AbfRoute[] = [
   ['PUT', 'projects/:id', updateProject],
   ['DELETE', 'projects/:id', destroyProject],
   ['GET', 'projects/:id/refs_list', listRefs],
-  ['GET', 'projects/:id/members', listMembers],
-  ['PUT', 'projects/:id/add_member', setMember('add')],
-  ['PUT', 'projects/:id/update_member', setMember('update')],
-  ['DELETE', 'projects/:id/remove_member', setMember('remove')],
 ]

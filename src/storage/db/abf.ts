@@ -1,5 +1,6 @@
 import type { PackageStores } from '../../domain/packages/ports.js'
-import { platformStore, platformTokenStore } from './abf-platforms.js'
+import { platformTokenStore } from './abf-platform-tokens.js'
+import { platformStore } from './abf-platforms.js'
 import { accountSearch, projectStore, systemUserStore } from './abf-projects.js'
 import { keyPairStore, mirrorLockStore, shelfStore } from './abf-shelves.js'
 import type { Db } from './open.js'
