@@ -43,7 +43,7 @@ import { packageServices } from './domain/packages/index.js'
 import type { ObjectStore } from './domain/ports.js'
 import { Quotas } from './domain/quotas/quotas.js'
 import { BranchProtection } from './domain/refs/protection.js'
-import { protectionGuard, secretScanGuard } from './domain/refs/push-guards.js'
+import { protectionGuard, pullRequestGuard, secretScanGuard } from './domain/refs/push-guards.js'
 import { PushPolicy } from './domain/refs/push-policy.js'
 import { Pushes } from './domain/refs/pushes.js'
 import { RefRecorder } from './domain/refs/recorder.js'
@@ -106,7 +106,11 @@ export async function openDomain(config: Config, log: Logger, closer: Closer) {
     allowMissingLfs: config.allowMissingLfs,
   }
   const protection = new BranchProtection(stores.repos)
-  const guards = [protectionGuard(protection, git), secretScanGuard(stores.repos, git)]
+  const guards = [
+    pullRequestGuard(stores.discussions),
+    protectionGuard(protection, git),
+    secretScanGuard(stores.repos, git),
+  ]
   const policy = new PushPolicy({ ...stores, git, quotas, rules, guards })
   const workers = closer.add(new XetWorkers(availableParallelism()), (it) => it.close())
   const xorbs = new Xorbs({ ...stores, store, workers })

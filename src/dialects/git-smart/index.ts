@@ -1,6 +1,7 @@
 import { type Request, type RequestHandler, type Response, Router } from 'express'
 import type { OpenedRepo } from '../../domain/access/access.js'
 import { HubError } from '../../domain/errors.js'
+import type { Caller } from '../../domain/types.js'
 import { callerOf } from '../../http/caller.js'
 import { listed, tableOf } from '../../http/route-list.js'
 import { parseRepoPath, type RepoPath, repoUrlPath } from '../../protocol/repo-path.js'
@@ -74,7 +75,9 @@ async function open(
   try {
     return await parts.access.open(caller, path, right)
   } catch (err) {
-    if (!(err instanceof HubError && err.code === 'repo_not_found' && right === 'write')) throw err
+    if (!(err instanceof HubError && right === 'write')) throw err
+    if (err.code === 'forbidden') return openForProposal(parts, caller, path, err)
+    if (err.code !== 'repo_not_found') throw err
     if (!parts.createOnPush)
       throw new HubError(
         'repo_not_found',
@@ -86,6 +89,20 @@ async function open(
     )
     return parts.access.openRepo(caller, repo, right)
   }
+}
+
+/** Readers push to the pull requests that they opened; the guards in pre-receive keep them to that. */
+async function openForProposal(
+  parts: GitSmartParts,
+  caller: Caller,
+  path: RepoPath,
+  refusal: HubError,
+): Promise<OpenedRepo> {
+  const opened = await parts.access.open(caller, path, 'read')
+  const name = caller.user?.name
+  if (caller.role === 'read' || caller.repoIds.length > 0 || name === undefined) throw refusal
+  if (!(await parts.pulls.hasOpen(opened.repo, name))) throw refusal
+  return opened
 }
 
 /** As git-http-backend does: nothing in between may keep an advertisement. */

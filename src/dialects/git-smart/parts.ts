@@ -1,5 +1,6 @@
 import type { Request, Response } from 'express'
 import type { Access, OpenedRepo } from '../../domain/access/access.js'
+import type { PullRequests } from '../../domain/discussions/pull-requests.js'
 import type { GitEngine } from '../../domain/ports.js'
 import type { Pushes } from '../../domain/refs/pushes.js'
 import type { RepoRegistry } from '../../domain/repos/registry.js'
@@ -8,6 +9,7 @@ export interface GitSmartParts {
   readonly access: Access
   readonly git: GitEngine
   readonly pushes: Pushes
+  readonly pulls: PullRequests
   readonly registry: RepoRegistry
   readonly createOnPush: boolean
   readonly agent: string

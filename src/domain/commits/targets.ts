@@ -1,5 +1,6 @@
 import { type Access, type OpenedRepo, requireProposer } from '../access/access.js'
-import { type PullRequests, pullRequestNumber } from '../discussions/pull-requests.js'
+import { pullRequestNumber } from '../discussions/pull-request-ref.js'
+import type { PullRequests } from '../discussions/pull-requests.js'
 import { HubError } from '../errors.js'
 import type { GitEngine } from '../ports.js'
 import { refOfRevision } from '../refs/revisions.js'

@@ -5,14 +5,7 @@ import type { Actor } from '../events/events.js'
 import type { DiscussionStore, GitEngine } from '../ports.js'
 import { refOfRevision } from '../refs/revisions.js'
 import type { Discussion, GitOid, Repo, Right } from '../types.js'
-
-const PR_REF = /^refs\/pr\/([1-9]\d{0,8})$/
-
-/** Number of the pull request whose ref this is. */
-export function pullRequestNumber(ref: string): number | undefined {
-  const digits = PR_REF.exec(ref)?.[1]
-  return digits === undefined ? undefined : Number(digits)
-}
+import { pullRequestNumber } from './pull-request-ref.js'
 
 export interface PullRequestOrder {
   readonly title: string
@@ -98,6 +91,12 @@ export class PullRequests {
         `Only the author of pull request ${num} and those who may write to the repository can push to it.`,
       )
     return pull
+  }
+
+  /** Whether this user has an open pull request here, and so something to push to. */
+  async hasOpen(repo: Repo, userName: string): Promise<boolean> {
+    const mine = { isPullRequest: true, statuses: ['open', 'draft'], author: userName } as const
+    return (await this.#discussions.count(repo.id, mine)) > 0
   }
 
   /** Tip of the branch that a pull request is to be merged into. */

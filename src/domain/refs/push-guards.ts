@@ -1,4 +1,6 @@
-import type { GitEngine, Quarantine, RepoStore } from '../ports.js'
+import { pullRequestNumber } from '../discussions/pull-request-ref.js'
+import { HubError } from '../errors.js'
+import type { DiscussionStore, GitEngine, Quarantine, RepoStore } from '../ports.js'
 import type { RefUpdate, Repo, Right } from '../types.js'
 import type { BranchProtection } from './protection.js'
 import { type FoundSecret, MAX_SCANNED_BYTES, scanText, secretsError } from './secret-scan.js'
@@ -30,6 +32,23 @@ export function protectionGuard(protection: BranchProtection, git: GitEngine): P
           !(await git.isAncestor(repo.id, oldOid, newOid, quarantine)),
       })),
     )
+}
+
+/** Who may only read a repository may still push to the pull requests that they opened, and to nothing else. */
+export function pullRequestGuard(discussions: DiscussionStore): PushGuard {
+  return async ({ repo, right, userName, updates }) => {
+    if (right !== 'read') return
+    for (const { name, newOid } of updates) {
+      const num = pullRequestNumber(name)
+      const pull = num === undefined ? undefined : await discussions.find(repo.id, num)
+      const open = pull?.status === 'open' || pull?.status === 'draft'
+      if (newOid === null || !open || userName === undefined || pull.authorName !== userName)
+        throw new HubError(
+          'forbidden',
+          `You may read this repository only: push to the ref of an open pull request of yours, not to ${name}.`,
+        )
+    }
+  }
 }
 
 const ENOUGH = 100
