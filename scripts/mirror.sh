@@ -120,7 +120,12 @@ lock || {
 }
 locked=yes
 (
-  while sleep "$renew"; do
+  nap=
+  trap 'kill "$nap"; exit' TERM
+  while :; do
+    sleep "$renew" &
+    nap=$!
+    wait "$nap"
     lock || : >"$work/lost"
   done
 ) </dev/null >/dev/null 2>&1 &

@@ -13,7 +13,12 @@ const SCRIPT = fileURLToPath(new URL('../../scripts/mirror.sh', import.meta.url)
 async function mirror(hub: AbfHub, as: TestUser, into: string): Promise<RunResult> {
   return runCommand('sh', [SCRIPT, hub.url, String(hub.repositoryId), into], {
     cwd: into,
-    env: { HOME: into, PACKHORSE_USER: as.name, PACKHORSE_PASSWORD: `${as.name}-password` },
+    env: {
+      HOME: into,
+      PACKHORSE_USER: as.name,
+      PACKHORSE_PASSWORD: `${as.name}-password`,
+      PACKHORSE_RENEW_SECONDS: '1',
+    },
   })
 }
 
