@@ -7,7 +7,7 @@ export class GarbageCollector implements Writer {
   acknowledged = 0
 
   async act(it: Session): Promise<void> {
-    const words = ['gc', '--grace', '0']
+    const words = ['gc', '--grace', '0', '--xet-grace', '0']
     const { code, output } = await runSubcommand(it.command, it.dataDir, words, it.signal)
     if (code === 0) this.acknowledged += 1
     else if (!it.signal.aborted) throw new Error(`gc exited ${code}: ${output}`)

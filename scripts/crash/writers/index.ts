@@ -6,6 +6,7 @@ import { LfsPusher } from './lfs-pusher.js'
 import { Pusher } from './pusher.js'
 import { SettingsChanger } from './settings.js'
 import { Squasher } from './squasher.js'
+import { XetUploader } from './xet-uploader.js'
 
 /** Every writer that the build under test can serve; what is left out is said aloud. */
 export async function makeWriters(it: Session): Promise<Writer[]> {
@@ -17,6 +18,8 @@ export async function makeWriters(it: Session): Promise<Writer[]> {
     new Keeper(1),
     new Keeper(2),
     new Squasher(1),
+    new XetUploader(1),
+    new XetUploader(2),
     new GarbageCollector(),
   ]
   if (await CommitCaller.isServed(it)) writers.push(new CommitCaller(1))

@@ -6,7 +6,7 @@ import { hashToHex } from '../../protocol/xet/hash-string.js'
 import { parseShard, type Shard, type ShardFile } from '../../protocol/xet/shard-parser.js'
 import { describesXorb, FileVerifier } from '../../protocol/xet/shard-verify.js'
 import { chunkAt, type XorbIndex } from '../../protocol/xet/xorb-index.js'
-import { HubError } from '../errors.js'
+import { HubError, type HubErrorCode } from '../errors.js'
 import type { LfsObjects } from '../lfs/objects.js'
 import type { JobStore } from '../ports.js'
 import type { PushPolicy } from '../refs/push-policy.js'
@@ -85,7 +85,14 @@ export class Shards {
         const shard = parseShard(bytes)
         this.#requireSane(shard)
         await this.#checkXorbs(shard)
-        return await this.#takeFiles(repo, shard, options)
+        try {
+          return await this.#takeFiles(repo, shard, options)
+        } catch (err) {
+          // a collector without grace may have been faster than the reading of the file
+          const collected = isHubError(err, 'storage_failed') || isHubError(err, 'conflict')
+          if (collected) await this.#requireStored(shard)
+          throw err
+        }
       } catch (err) {
         throw asInvalid(err)
       }
@@ -110,14 +117,19 @@ export class Shards {
       )
   }
 
-  /** Listed xorbs must be what is stored, and every named one is kept from the collector. */
-  async #checkXorbs(shard: Shard): Promise<void> {
+  /** Every named xorb is kept from the collector; throws `invalid_input` for one that is not there. */
+  async #requireStored(shard: Shard): Promise<void> {
     const named = new Set<string>()
     for (const xorb of shard.xorbs()) named.add(hashToHex(xorb.hash))
     for (const file of shard.files())
       for (const term of file.terms()) named.add(hashToHex(term.xorbHash))
     const [missing] = await this.#xet.touch([...named])
     if (missing) throw new HubError('invalid_input', `The xorb ${missing} is not stored here.`)
+  }
+
+  /** Listed xorbs must be what is stored. */
+  async #checkXorbs(shard: Shard): Promise<void> {
+    await this.#requireStored(shard)
     for (const claim of shard.xorbs()) {
       const { index } = await this.#load(hashToHex(claim.hash))
       if (!describesXorb(claim, index))
@@ -239,4 +251,8 @@ export class Shards {
       firstChunk,
     })
   }
+}
+
+function isHubError(err: unknown, code: HubErrorCode): boolean {
+  return err instanceof HubError && err.code === code
 }
