@@ -56,8 +56,8 @@ export interface Stores {
   close(): Promise<void>
 }
 
-export async function openStores(file: string): Promise<Stores> {
-  const db = await openDatabase(file)
+export async function openStores(file: string, onQuery?: (sql: string) => void): Promise<Stores> {
+  const db = await openDatabase(file, onQuery)
   return {
     accounts: accountStore(db),
     repos: repoStore(db),

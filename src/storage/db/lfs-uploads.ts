@@ -80,6 +80,15 @@ export function lfsUploadStore(db: Db): LfsUploadStore {
           .returningAll()
           .executeTakeFirst()
         if (!upload) return 'ended'
+        const repo = await tx
+          .selectFrom('repo')
+          .select('id')
+          .where('id', '=', upload.repo_id)
+          .executeTakeFirst()
+        if (!repo) {
+          await addDiscard(tx, { key: upload.key, until: writableUntil })
+          return 'ended'
+        }
         const inserted = await tx
           .insertInto('lfs_object')
           .values(objectRow(upload, upload.key, writableUntil))

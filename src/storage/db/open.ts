@@ -28,9 +28,12 @@ const MAX_KEPT_TEXT = 8_000
 
 /**
  * Opens the SQLite file, creating it, and brings it to this build's schema.
- * Throws when the file was written by a newer build: nothing is changed then.
+ * Throws when the file was written by a newer build: nothing is changed then. `onQuery` hears every statement.
  */
-export async function openDatabase(file: string): Promise<Db> {
+export async function openDatabase(
+  file: string,
+  onQuery: (sql: string) => void = () => undefined,
+): Promise<Db> {
   if (/^postgres(ql)?:/.test(file))
     throw new Error(
       'PACKHORSE_DB: Postgres is not supported by this build, give a SQLite file name',
@@ -48,7 +51,10 @@ export async function openDatabase(file: string): Promise<Db> {
     sqlite.close()
     throw new Error(`cannot open the database ${file}: ${(err as Error).message}`, { cause: err })
   }
-  const db = new Kysely<Schema>({ dialect: new SharedSqlite({ database: keepStatements(sqlite) }) })
+  const db = new Kysely<Schema>({
+    dialect: new SharedSqlite({ database: keepStatements(sqlite) }),
+    log: (event) => onQuery(event.query.sql),
+  })
   try {
     await migrate(db)
   } catch (err) {
