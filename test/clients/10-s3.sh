@@ -1,9 +1,9 @@
 #!/bin/sh
-# The LFS suites on objects in a real S3 server (scripts/s3-server.sh): by presigned URLs, and through the hub.
+# The LFS and download suites on objects in a real S3 server (scripts/s3-server.sh): by presigned URLs, and through the hub.
 # Arguments go to vitest.
 set -eu
 cd "$(dirname "$0")/../.."
-sh scripts/need.sh git git-lfs
+sh scripts/need.sh git git-lfs python3
 sh scripts/s3-server.sh --install-only || {
   echo "skipped: no S3 server could be installed here"
   exit 77
@@ -38,4 +38,4 @@ set +a
 
 TEST_OBJECT_MODES=s3,s3-proxy npx vitest run \
   test/contract/object-store.test.ts test/wire/lfs-multipart.test.ts test/wire/lfs-sharing.test.ts \
-  test/wire/lfs-s3.test.ts test/client/lfs-git.test.ts "$@"
+  test/wire/lfs-s3.test.ts test/wire/hf-read-s3.test.ts test/client/lfs-git.test.ts "$@"
