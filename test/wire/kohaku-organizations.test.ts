@@ -288,9 +288,9 @@ test('administration: users are made, changed, given quotas and removed with wha
   expect((await hub.api('/admin/api/users', { as: boss })).status).toBe(200)
   expect((await hub.api('/admin/api/users', { as: bossWrites })).status).toBe(403)
   const made = await call('/users', {
-    body: { username: 'ada', password: 'ada-password', private_quota_bytes: 1_000 },
+    body: { username: 'ada', password: 'ada-password', private_quota_bytes: 100_000 },
   })
-  expect(made.json).toMatchObject({ username: 'ada', quota: { private_quota_bytes: 1_000 } })
+  expect(made.json).toMatchObject({ username: 'ada', quota: { private_quota_bytes: 100_000 } })
   expect((await call('/users', { body: { username: 'ADA' } })).status).toBe(409)
   const quota = { method: 'PUT', body: { public_quota_bytes: 5_000 } }
   expect((await call('/users/ada/quota', quota)).json.public_quota_bytes).toBe(5_000)

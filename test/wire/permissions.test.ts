@@ -95,7 +95,7 @@ function leakOf(stage: Stage, caller: CallerName, reply: ApiReply): string | und
 /** All of an answer that could tell something, with the name taken out. */
 function seen(reply: ApiReply, name: string): string {
   const headers = [...reply.headers]
-    .filter(([key]) => !['date', 'x-request-id', 'content-length'].includes(key))
+    .filter(([key]) => !/^(date|x-request-id|content-length|ratelimit.*|retry-after)$/.test(key))
     .map(([key, value]) => `${key}: ${value}`)
   return [reply.status, ...headers, reply.text]
     .join('\n')
