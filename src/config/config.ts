@@ -87,8 +87,13 @@ const Env = z.object({
     .describe('who may force-push: allow (every writer), admins or refuse'),
   MAX_PUSH_BYTES: bytes.optional().describe('largest pack that a push may bring'),
   MAX_JSON_BYTES: bytes.default(parseBytes('10MiB')).describe('largest JSON body'),
-  API_CALLS: z.coerce.number().int().min(0).default(600_000),
-  API_WINDOW_SECONDS: z.coerce.number().int().min(1).default(300),
+  API_CALLS: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .default(600_000)
+    .describe('calls of the APIs per account, or address, within the window below'),
+  API_WINDOW_SECONDS: z.coerce.number().int().min(1).default(300).describe('length of that window'),
   MAX_COMMIT_BYTES: bytes.default(parseBytes('1GiB')).describe('largest body of the commit API'),
   MAX_LFS_BYTES: bytes.default(parseBytes('5TB')).describe('largest LFS object'),
   LFS_MULTIPART_BYTES: bytes

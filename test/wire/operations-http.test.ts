@@ -154,6 +154,8 @@ const JSON_ROUTES: readonly [method: string, path: string][] = [
   ['POST', '/ada/big.git/info/lfs/locks/verify'],
   ['POST', '/api/auth/login'],
   ['POST', '/api/validate-yaml'],
+  ['POST', '/api/models/ada/big/duplicate'],
+  ['POST', '/api/models/ada/big/discussions'],
 ]
 
 test.each(['announced', 'chunked'] as const)(
