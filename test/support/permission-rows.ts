@@ -166,9 +166,6 @@ export const ROWS: Readonly<Record<string, Row>> = {
   [`GET ${API}/stats`]: repo('read', `${ID}/stats`),
   [`GET ${API}/stats/recent`]: repo('read', `${ID}/stats/recent`),
 
-  [`GET ${API}/commit/:commit`]: repo('read', `${ID}/commit/main`),
-  [`GET ${API}/commit/:commit/diff`]: repo('read', `${ID}/commit/main/diff`),
-
   // KohakuHub: quotas
   'GET /api/quota/:namespace': lab('read', '/api/quota/lab'),
   'PUT /api/quota/:namespace': site('/api/quota/lab', { body: { quota_bytes: -1 } }),
@@ -253,6 +250,11 @@ export const ROWS: Readonly<Record<string, Row>> = {
   [`POST ${API}/^discussions$`]: repo('act', `${ID}/discussions`),
   [`GET ${API}/^discussions$`]: repo('read', `${ID}/discussions`),
   [`GET ${API}/^discussions\\/(\\d{1,9})$`]: repo('read', `${ID}/discussions/1`, { mayMiss: true }),
+  [`GET ${API}/^commit\\/([^/]+)$`]: repo('read', `${ID}/commit/main`),
+  [`GET ${API}/^commit\\/([^/]+)\\/diff$`]: repo('read', `${ID}/commit/main/diff`),
+  [`POST ${API}/^branch\\/([^/]+)\\/revert$`]: repo('write', `${ID}/branch/main/revert`),
+  [`POST ${API}/^branch\\/([^/]+)\\/reset$`]: repo('write', `${ID}/branch/main/reset`),
+  [`POST ${API}/^merge\\/([^/]+)\\/into\\/([^/]+)$`]: repo('write', `${ID}/merge/main/into/main`),
   [`POST ${API}/^upload\\/([^/]+)\\/(.+)$`]: repo('write', `${ID}/upload/main/x.txt`),
   [`GET ${API}/^xet-(read|write)-token(?:\\/(.+))?$`]: repo('write', `${ID}/xet-write-token/main`),
   [`GET ${API}/^xet-(read|write)-token(?:\\/(.+))?$ #read`]: repo(

@@ -1,4 +1,3 @@
-import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import {
@@ -335,52 +334,6 @@ test('squash leaves one commit with the same tree and nothing else', async () =>
     name: 'm',
   })
   expect(repo?.commitCount).toBe(1)
-})
-
-test('a commit and what it changed', async () => {
-  const hub = await startTestHub()
-  const ada = await hub.user('ada')
-  const dir = await tempDir()
-  await create(hub, ada, { name: 'm', files: [{ path: 'gone.txt', content: 'AAAA' }] })
-  await gitOk(dir, ['clone', hub.gitUrl('ada/m', ada), 'work'])
-  const work = join(dir, 'work')
-  await gitOk(work, ['rm', '-q', 'gone.txt'])
-  await writeFile(join(work, 'new file.txt'), 'new')
-  await writeFile(join(work, '.gitattributes'), '# none')
-  await gitOk(work, ['add', '.'])
-  await gitOk(work, ['commit', '-m', 'title', '-m', 'and more'])
-  await gitOk(work, ['push', 'origin', 'main'])
-  const [oid, parent] = (await gitOk(work, ['rev-list', 'HEAD'])).split('\n')
-  const show = async (rest: string) => (await hub.api(`/api/models/ada/m/commit/${rest}`)).json
-  expect(await show(oid ?? '')).toMatchObject({
-    oid,
-    title: 'title',
-    description: 'and more',
-    author: 'Test',
-    parents: [parent],
-    date: expect.any(Number),
-  })
-  expect(await show(`${oid}/diff`)).toEqual({
-    parent_commit: parent,
-    truncated: false,
-    files: [
-      ['.gitattributes', 'changed', 6],
-      ['gone.txt', 'removed', 3],
-      ['new file.txt', 'added', 3],
-    ].map(([path, type, size_bytes]) => ({
-      path,
-      type,
-      size_bytes,
-      path_type: 'object',
-      is_lfs: false,
-      sha256: null,
-    })),
-  })
-  expect((await show(`${parent}/diff`)).files).toEqual([])
-  for (const id of ['0'.repeat(40), 'none', '--all', 'HEAD~1', 'main:x'])
-    expect((await hub.api(`/api/models/ada/m/commit/${id}`)).headers.get('x-error-code')).toBe(
-      'RevisionNotFound',
-    )
 })
 
 test('an empty repository has nothing to squash, and says so', async () => {

@@ -3,7 +3,6 @@ import { parseKind } from '../../protocol/repo-path.js'
 import { accountRoutes } from './accounts.js'
 import { adminRoutes } from './admin.js'
 import { avatarRoutes } from './avatars.js'
-import { commitRoutes } from './commits.js'
 import { kohakuErrors } from './errors.js'
 import { invitationRoutes } from './invitations.js'
 import { organizationRoutes } from './organizations.js'
@@ -26,7 +25,6 @@ const ROUTES: readonly KohakuRoute[] = [
   ...repoRoutes,
   ...repoListRoutes,
   ...statisticsRoutes,
-  ...commitRoutes,
   ...quotaRoutes,
   ...siteRoutes,
   ...adminRoutes,

@@ -11,7 +11,6 @@ import type { Actor } from '../../domain/events/events.js'
 import type {
   AccountStore,
   EventStore,
-  GitEngine,
   JobStore,
   ObjectStore,
   QuotaStore,
@@ -19,7 +18,6 @@ import type {
 } from '../../domain/ports.js'
 import type { Quotas } from '../../domain/quotas/quotas.js'
 import type { RefRecorder } from '../../domain/refs/recorder.js'
-import type { Revisions } from '../../domain/refs/revisions.js'
 import type { RepoRegistry } from '../../domain/repos/registry.js'
 import type { Squash } from '../../domain/repos/squash.js'
 import type { Caller, Right } from '../../domain/types.js'
@@ -31,14 +29,12 @@ export interface KohakuParts {
   readonly access: Access
   readonly accounts: Registry
   readonly avatars: Avatars
-  readonly git: GitEngine
   readonly invitations: Invitations
   readonly login: Login
   readonly organizations: Organizations
   readonly quotas: Quotas
   readonly recorder: RefRecorder
   readonly registry: RepoRegistry
-  readonly revisions: Revisions
   readonly squash: Squash
   readonly store: ObjectStore
   readonly stores: {
