@@ -25,6 +25,7 @@ import { Registry } from './domain/accounts/registry.js'
 import { Tokens } from './domain/accounts/tokens.js'
 import { UserRemoval } from './domain/accounts/user-removal.js'
 import { Cards } from './domain/cards/cards.js'
+import { BranchMerges } from './domain/commits/branch-merges.js'
 import { Committer } from './domain/commits/committer.js'
 import { FileCommits } from './domain/commits/file-commits.js'
 import { RefEdits } from './domain/commits/ref-edits.js'
@@ -276,6 +277,7 @@ export async function openDomain(config: Config, log: Logger, closer: Closer) {
     targets,
     fileCommits,
     uploadModes: new UploadModes(git),
+    merges: new BranchMerges({ git, committer, revisions }),
     refEdits: new RefEdits({ ...stores, git, committer, revisions }),
     duplicator: new Duplicator({ ...stores, git, quotas, registry, committer }),
     pushes,

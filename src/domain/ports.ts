@@ -876,6 +876,19 @@ export interface GitEngine {
     },
     signal: AbortSignal,
   ): Promise<GitOid>
+  /** Tree of a three-way merge from the best common ancestor, and the paths in conflict. Throws `conflict` when there is none. */
+  mergeTree(
+    id: RepoId,
+    ours: GitOid,
+    theirs: GitOid,
+  ): Promise<{ treeOid: GitOid; conflicts: string[] }>
+  /** Unified diffs by path; undefined when they are longer than `maxBytes` together. */
+  diffTexts(
+    id: RepoId,
+    from: GitOid,
+    to: GitOid,
+    maxBytes: number,
+  ): Promise<Map<string, string> | undefined>
   /** A commit object with this tree and these parents; no ref moves. */
   commitTree(
     id: RepoId,

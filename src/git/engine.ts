@@ -8,6 +8,7 @@ import { listPacks, openObjectFile } from './dumb-files.js'
 import { GitLayout } from './layout.js'
 import { sweepRepository } from './leftovers.js'
 import { Mailbox, type MailboxParts } from './mailbox.js'
+import { diffTexts, mergeTree } from './merge.js'
 import { newBlobs } from './new-blobs.js'
 import { ObjectSizes } from './object-sizes.js'
 import { smallPushExtends, smallPushPointers } from './push-walk.js'
@@ -105,6 +106,8 @@ export async function openGit(options: { root: string; hooksDir: string }): Prom
       const small = { ...order, parent, steps }
       return writeSmallCommit(dir(id), small, (treeish) => reads(id).readTree(treeish))
     },
+    mergeTree: (id, ours, theirs) => mergeTree(dir(id), ours, theirs),
+    diffTexts: (id, from, to, maxBytes) => diffTexts(dir(id), from, to, maxBytes),
     commitTree: (id, it) => commitTree(dir(id), it),
     createTag: (id, it) => createTagObject(dir(id), it),
 

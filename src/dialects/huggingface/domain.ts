@@ -1,5 +1,6 @@
 import type { Access } from '../../domain/access/access.js'
 import type { Cards } from '../../domain/cards/cards.js'
+import type { BranchMerges } from '../../domain/commits/branch-merges.js'
 import type { Committer } from '../../domain/commits/committer.js'
 import type { FileCommits } from '../../domain/commits/file-commits.js'
 import type { RefEdits } from '../../domain/commits/ref-edits.js'
@@ -39,6 +40,7 @@ export interface Domain {
   readonly targets: CommitTargets
   readonly uploadModes: UploadModes
   readonly pulls: PullRequests
+  readonly merges: BranchMerges
   readonly refEdits: RefEdits
   readonly duplicator: Duplicator
   readonly git: GitEngine

@@ -3,6 +3,7 @@ import { branchRoutes } from './branches.js'
 import { commitRoutes } from './commit.js'
 import { discussionRoutes } from './discussions.js'
 import { duplicateRoutes } from './duplicate.js'
+import { historyRoutes } from './history.js'
 import { likedRoutes, likeRoutes } from './likes.js'
 import type { HfParts, RepoRoute } from './parts.js'
 import { preuploadRoutes } from './preupload.js'
@@ -14,6 +15,8 @@ import { validateYamlRoute } from './validate-yaml.js'
 export const writingRoutes: readonly RepoRoute[] = [
   ...preuploadRoutes,
   ...commitRoutes,
+  // before the branches, whose names may have slashes
+  ...historyRoutes,
   ...branchRoutes,
   ...settingsRoutes,
   ...duplicateRoutes,
