@@ -10,6 +10,8 @@ export interface ObjectInfo {
   readonly size: number
 }
 
+const KEPT_TREE_BYTES = 32 * 1024 * 1024
+
 interface Waiting {
   readonly wantsContent: boolean
   readonly resolve: (it: { info: ObjectInfo; content: Buffer | undefined } | undefined) => void
@@ -122,6 +124,11 @@ export class CatFile {
 
 /** Keeps one reader per repository alive for a while; the oldest idle one goes first. */
 export class CatFilePool {
+  /** Trees by oid, which say the same for ever: folders of many files are read page after page. */
+  readonly trees = new LRUCache<GitOid, Buffer>({
+    maxSize: KEPT_TREE_BYTES,
+    sizeCalculation: (it) => it.length + 200,
+  })
   readonly #readers: LRUCache<string, CatFile>
 
   constructor(max: number) {

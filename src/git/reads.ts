@@ -138,8 +138,11 @@ export class GitReads {
   }
 
   async #treeEntries(oid: GitOid): Promise<Iterable<{ mode: string; name: string; oid: string }>> {
+    const known = this.#pool.trees.get(oid)
+    if (known) return parseTree(known, oid.length / 2)
     const got = await this.#objects.contents(oid)
     if (got?.info.type !== 'tree') throw new HubError('git_failed', 'a tree is missing', { oid })
+    this.#pool.trees.set(got.info.oid, got.content)
     return parseTree(got.content, got.info.oid.length / 2)
   }
 
