@@ -135,6 +135,21 @@ test('@huggingface/hub writes everything', async () => {
   const cloned = await clone(hub, ada)
   expect(await gitOk(cloned, ['rev-list', '--count', 'HEAD'])).toBe('5')
 
+  const born = { type: 'dataset' as const, name: 'ada/born' }
+  await createRepo({
+    ...as,
+    repo: born,
+    license: 'mit',
+    visibility: 'private',
+    files: [{ path: 'data/a.csv', content: new Blob(['a,b\n']) }],
+  })
+  const bornFiles = await all(listFiles({ ...as, repo: born, recursive: true }))
+  expect(bornFiles.filter((it) => it.type === 'file').map((it) => it.path)).toEqual([
+    '.gitattributes',
+    'README.md',
+    'data/a.csv',
+  ])
+
   await deleteRepo({ ...as, repo })
   expect(await repoExists({ ...as, repo })).toBe(false)
 })
