@@ -157,7 +157,7 @@ export async function openDomain(config: Config, log: Logger, closer: Closer) {
       squash.prune(job.key, async (repo) => {
         // what nobody else names either can go
         if ((await collector.releaseUnreachable(repo)) > 0)
-          await stores.jobs.enqueue({ kind: 'lfs.gc', key: 'all' })
+          await stores.jobs.enqueue({ kind: 'lfs.sweep', key: 'all' })
       }),
     ),
   )
@@ -184,6 +184,10 @@ export async function openDomain(config: Config, log: Logger, closer: Closer) {
     unlessBackup(async () => {
       await collector.collect({ dryRun: false, graceSeconds: config.lfs.graceSeconds })
     }),
+  )
+  jobs.handle(
+    'lfs.sweep',
+    unlessBackup(() => collector.sweep(config.lfs.graceSeconds)),
   )
   recorder.leaveJob('repo.maintain', 5_000)
   const recovery = closer.add(

@@ -332,7 +332,7 @@ test('errors: syntax 400, values 422, conflict 409, unknown 404', async () => {
   expect(list.json.pagination.total).toBe(1)
 })
 
-test('personal access tokens and API keys log in; a read-only one makes none', async () => {
+test('personal access tokens and API keys log in; only with a password or admin token they are made', async () => {
   const hub = await startTestHub()
   const jane = await acme(hub)
   const made = await hub.api('/auth/v1/pat', {
@@ -340,17 +340,19 @@ test('personal access tokens and API keys log in; a read-only one makes none', a
     body: { name: 'ci', expires_in_days: 30 },
   })
   expect([made.status, made.json.token.startsWith('hf_')]).toEqual([201, true])
-  const shown = await hub.api('/auth/v1/pat/ci', { as: jane })
+  const shown = await hub.api('/auth/v1/pat/ci', { as: holder })
   expect([shown.json.name, shown.json.token]).toEqual(['ci', undefined])
-  const key = (await hub.api('/auth/v1/api_keys', { as: jane, body: { name: 'bot' } })).json.key
+  const key = (await hub.api('/auth/v1/api_keys', { as: holder, body: { name: 'bot' } })).json.key
   expect(key).toMatch(/^bot\$hf_/)
   const by = (authorization: string) =>
     hub.api('/auth/v1/acme/repositories', { headers: { Authorization: authorization } })
   expect((await by(`API-Key ${key}`)).status).toBe(200)
   expect((await by(`API-Key wrong$${key.split('$')[1]}`)).status).toBe(401)
   expect((await by(`Bearer ${made.json.token}`)).status).toBe(200)
-  expect((await hub.api('/auth/v1/pat/ci', { as: jane, method: 'DELETE' })).status).toBe(204)
+  expect((await hub.api('/auth/v1/pat/ci', { as: holder, method: 'DELETE' })).status).toBe(204)
   expect((await by(`Bearer ${made.json.token}`)).status).toBe(401)
-  const reader = { ...jane, token: await hub.token(jane.user, { role: 'read' }) }
-  expect((await hub.api('/auth/v1/pat', { as: reader, body: { name: 'up' } })).status).toBe(403)
+  for (const role of ['read', 'write'] as const) {
+    const other = { ...jane, token: await hub.token(jane.user, { role }) }
+    expect((await hub.api('/auth/v1/pat', { as: other, body: { name: 'up' } })).status).toBe(403)
+  }
 })

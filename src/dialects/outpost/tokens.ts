@@ -1,9 +1,9 @@
 import type { Router } from 'express'
 import { z } from 'zod'
-import { requireUser } from '../../domain/access/access.js'
+import { requireAccountHolder } from '../../domain/access/access.js'
 import { issueToken } from '../../domain/accounts/login.js'
 import { HubError } from '../../domain/errors.js'
-import type { Caller, Token, User } from '../../domain/types.js'
+import type { Token, User } from '../../domain/types.js'
 import { callerOf } from '../../http/caller.js'
 import { readValues, seconds } from './input.js'
 import type { OutpostParts } from './parts.js'
@@ -20,13 +20,14 @@ const KeyBody = z.object({ name: Name })
 
 /**
  * Personal access tokens (`Bearer`) and API keys (`Authorization: API-Key name$secret`). Outpost documents creation and
- * reading of the former; listing, deletion and the keys' shapes are ours.
+ * reading of the former; listing, deletion and the keys' shapes are ours. As everywhere, tokens are managed with the
+ * password or an admin-role token: one that leaked must not make others that outlive it.
  */
 export function tokenRoutes(router: Router, parts: OutpostParts): void {
   const { accounts } = parts.stores
 
   router.post('/auth/v1/pat', async (req, res) => {
-    const user = requireOwner(callerOf(req))
+    const user = requireAccountHolder(callerOf(req))
     const body = await readValues(req, PatBody)
     await refuseTaken(user, body.name)
     const days = body.expires_in_days
@@ -40,19 +41,19 @@ export function tokenRoutes(router: Router, parts: OutpostParts): void {
     res.status(201).json({ ...toPat(token), token: secret })
   })
   router.get('/auth/v1/pat', async (req, res) => {
-    const tokens = await accounts.listTokens(requireUser(callerOf(req)).id)
+    const tokens = await accounts.listTokens(requireAccountHolder(callerOf(req)).id)
     res.json({ data: tokens.filter((it) => !isKey(it)).map(toPat) })
   })
   router.get('/auth/v1/pat/:name', async (req, res) => {
-    res.json(toPat(await read(requireUser(callerOf(req)), req.params.name)))
+    res.json(toPat(await read(requireAccountHolder(callerOf(req)), req.params.name)))
   })
   router.delete('/auth/v1/pat/:name', async (req, res) => {
-    await remove(requireOwner(callerOf(req)), req.params.name)
+    await remove(requireAccountHolder(callerOf(req)), req.params.name)
     res.status(204).end()
   })
 
   router.post('/auth/v1/api_keys', async (req, res) => {
-    const user = requireOwner(callerOf(req))
+    const user = requireAccountHolder(callerOf(req))
     const { name } = await readValues(req, KeyBody)
     await refuseTaken(user, KEY_PREFIX + name)
     const order = { userId: user.id, name: KEY_PREFIX + name, role: 'write' } as const
@@ -60,11 +61,11 @@ export function tokenRoutes(router: Router, parts: OutpostParts): void {
     res.status(201).json({ ...toKey(token), key: `${name}$${secret}` })
   })
   router.get('/auth/v1/api_keys', async (req, res) => {
-    const tokens = await accounts.listTokens(requireUser(callerOf(req)).id)
+    const tokens = await accounts.listTokens(requireAccountHolder(callerOf(req)).id)
     res.json({ data: tokens.filter(isKey).map(toKey) })
   })
   router.delete('/auth/v1/api_keys/:name', async (req, res) => {
-    await remove(requireOwner(callerOf(req)), KEY_PREFIX + req.params.name)
+    await remove(requireAccountHolder(callerOf(req)), KEY_PREFIX + req.params.name)
     res.status(204).end()
   })
 
@@ -90,14 +91,6 @@ export function tokenRoutes(router: Router, parts: OutpostParts): void {
   async function remove(user: User, name: string): Promise<void> {
     await accounts.deleteToken(user.id, (await read(user, name)).id)
   }
-}
-
-/** A read-only or narrowed credential must not mint a stronger one. */
-function requireOwner(caller: Caller): User {
-  const user = requireUser(caller)
-  if (caller.role === 'read' || caller.repoIds.length > 0)
-    throw new HubError('forbidden', 'This credential may not manage tokens.')
-  return user
 }
 
 const isKey = (token: Token) => token.name.startsWith(KEY_PREFIX)

@@ -87,6 +87,13 @@ export class LfsCollector {
     return report
   }
 
+  /** After a delete or squash: only objects that already lost their last link, without a look at every repository. */
+  async sweep(graceSeconds: number): Promise<void> {
+    const report: CollectReport = { unlinked: 0, objects: 0, bytes: 0, unreadable: 0 }
+    await this.#collectOrphans(isoNow(-graceSeconds * 1000), false, report)
+    await this.#tidy()
+  }
+
   async *#everyRepo(): AsyncGenerator<Repo> {
     for (let after = 0; ; ) {
       const page = await this.#repos.scan(after, PAGE)

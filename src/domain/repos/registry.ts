@@ -198,7 +198,7 @@ export class RepoRegistry {
   async purge(id: string): Promise<void> {
     await this.#git.remove(id)
     await this.#repos.purge(id)
-    await this.#jobs.enqueue({ kind: 'lfs.gc', key: 'all' })
+    await this.#jobs.enqueue({ kind: 'lfs.sweep', key: 'all' })
   }
 
   /** Creations that a crash cut off never became visible; their names are free again. */
