@@ -62,10 +62,7 @@ test('a protected branch takes no force push, no deletion, and pushes only of wh
     as: jane,
     body: { repo: 'acme/code', type: 'model' },
   })
-  expect([squash.status, squash.json.error]).toEqual([
-    403,
-    expect.stringContaining('is protected'),
-  ])
+  expect([squash.status, squash.json.error]).toEqual([403, expect.stringContaining('is protected')])
 })
 
 test('the commit API obeys protected branches', async () => {
