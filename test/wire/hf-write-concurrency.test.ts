@@ -61,3 +61,32 @@ test('of several commits on the same parent one wins, the others are told', asyn
   const statuses = replies.map((it) => it.status).sort()
   expect(statuses).toEqual([200, 412, 412, 412, 412, 412, 412, 412])
 })
+
+test('a commit waits for a squash of the repository instead of failing', async () => {
+  const { hub, ada } = await hubWithRepo()
+  const { domain } = hub
+  const address = { kind: 'model', namespace: 'ada', name: 'm' } as const
+  const repo = await domain.stores.repos.findByAddress(address)
+  if (!repo) throw new Error('no repository')
+  let release = () => {}
+  const held = domain.holds.run(
+    repo,
+    'squash',
+    'ada',
+    () => new Promise<void>((resolve) => (release = resolve)),
+  )
+  let answered = false
+  const waiting = commit(hub, ada, [header('after'), file('a', '1')]).then((it) => {
+    answered = true
+    return it
+  })
+  await new Promise((resolve) => setTimeout(resolve, 300))
+  expect(answered).toBe(false)
+  release()
+  await held
+  expect((await waiting).status).toBe(200)
+  const other = domain.holds.run(repo, 'mirror', 'ada', async () => {
+    expect((await commit(hub, ada, [header('no'), file('b', '1')])).status).toBe(423)
+  })
+  await other
+})

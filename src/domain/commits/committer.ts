@@ -26,6 +26,8 @@ const NOTHING: RefChange = { updates: [] }
 
 /** Contenders in other processes get a turn between two attempts; the wait grows so that many of them still all get through. */
 const MAX_ATTEMPTS = 60
+/** The hub's own holds end soon as a rule: a commit waits for them rather than fail. */
+const HOLD_PATIENCE_MS = 5_000
 
 /** Changes of refs made by the hub on behalf of a caller, one at a time per ref, ending in the same record as a push. */
 export class Committer {
@@ -116,17 +118,33 @@ export class Committer {
     plan: (snapshot: RefSnapshot) => Promise<RefChange>,
   ): Promise<void> {
     await this.#turns.run(`${repo.id} ${names.join(' ')}`, async () => {
-      const unmark = await this.#git.markWriter(repo.id)
-      try {
-        for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
-          if (await this.#attempt(repo, actor, plan)) return
-          await new Promise((resolve) => setTimeout(resolve, Math.random() * 4 * (attempt + 1)))
+      const giveUpAt = Date.now() + HOLD_PATIENCE_MS
+      for (let attempt = 0; attempt < MAX_ATTEMPTS; ) {
+        try {
+          if (await this.#markedAttempt(repo, actor, plan)) return
+          attempt += 1
+          await pause(Math.random() * 4 * attempt)
+        } catch (err) {
+          if (!isShortHold(err) || Date.now() > giveUpAt) throw err
+          await pause(50)
         }
-        throw new HubError('busy', 'The branch moves too fast, try again.')
-      } finally {
-        await unmark()
       }
+      throw new HubError('busy', 'The branch moves too fast, try again.')
     })
+  }
+
+  /** The mark ends with the attempt: who holds the repository waits for marks, and the next attempt for them. */
+  async #markedAttempt(
+    repo: Repo,
+    actor: Actor,
+    plan: (snapshot: RefSnapshot) => Promise<RefChange>,
+  ): Promise<boolean> {
+    const unmark = await this.#git.markWriter(repo.id)
+    try {
+      return await this.#attempt(repo, actor, plan)
+    } finally {
+      await unmark()
+    }
   }
 
   async #attempt(
@@ -158,6 +176,16 @@ export class Committer {
     return one?.treeOid === other?.treeOid
   }
 }
+
+function isShortHold(err: unknown): boolean {
+  return (
+    err instanceof HubError &&
+    err.code === 'repo_locked' &&
+    ['squash', 'pruning'].includes(String(err.facts.hold))
+  )
+}
+
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 
 export function signatureOf(user: User | undefined, at = new Date()): Signature {
   return {

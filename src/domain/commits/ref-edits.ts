@@ -1,10 +1,12 @@
 import { HubError } from '../errors.js'
 import { type Actor, makeEvent } from '../events/events.js'
-import type { EventStore, GitEngine, RefSnapshot } from '../ports.js'
+import type { EventStore, GitEngine, JobStore, RefSnapshot } from '../ports.js'
 import { checkShortRefName } from '../refs/ref-names.js'
 import { type Revisions, refOfRevision } from '../refs/revisions.js'
 import type { GitOid, RefUpdate, Repo } from '../types.js'
 import { type Committer, signatureOf } from './committer.js'
+
+const PRUNE_AFTER_MS = 60 * 60 * 1000
 
 /** Branches and tags made, moved and deleted through an API. */
 export class RefEdits {
@@ -12,17 +14,20 @@ export class RefEdits {
   readonly #committer: Committer
   readonly #revisions: Revisions
   readonly #events: EventStore
+  readonly #jobs: JobStore
 
   constructor(parts: {
     git: GitEngine
     committer: Committer
     revisions: Revisions
     events: EventStore
+    jobs: JobStore
   }) {
     this.#git = parts.git
     this.#committer = parts.committer
     this.#revisions = parts.revisions
     this.#events = parts.events
+    this.#jobs = parts.jobs
   }
 
   /** `from` undefined: the default branch. `empty`: one commit without files. Throws `conflict` when the branch exists. */
@@ -97,6 +102,8 @@ export class RefEdits {
       })
       return change(ref, oldOid, made)
     })
+    // squashing again and again must not prune each time
+    await this.#jobs.enqueue({ kind: 'repo.prune', key: repo.id, delayMs: PRUNE_AFTER_MS })
     await this.#events.add(makeEvent('repo.squash', actor, repo, { revision }))
     return made
   }

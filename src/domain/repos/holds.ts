@@ -63,6 +63,6 @@ export function lockedError(hold: Hold): HubError {
   return new HubError(
     'repo_locked',
     `The repository is locked for ${hold.kind} by ${hold.holder} until ${hold.expiresAt} at the latest. Try again later.`,
-    { holdId: hold.id },
+    { holdId: hold.id, hold: hold.kind },
   )
 }
