@@ -22,6 +22,7 @@ const QUOTE = 34
 const BACKSLASH = 92
 const NEWLINE = 10
 const CONTENT_DEPTH = 2
+const NO_BYTES = Buffer.alloc(0)
 const SIMPLE_ESCAPES: Readonly<Record<string, string>> = {
   '"': '"',
   '\\': '\\',
@@ -63,7 +64,7 @@ export class NdjsonScanner {
     this.#quoteAt = -1
     while (at < chunk.length) {
       if (this.#inContent) {
-        const { next, bytes } = this.#takeContent(chunk, at)
+        const { next, bytes } = this.#takeContents(chunk, at)
         at = next
         if (bytes.length) yield { type: 'content', bytes }
         continue
@@ -125,6 +126,22 @@ export class NdjsonScanner {
     }
   }
 
+  /** Content until it or the chunk ends, in one piece however many escapes there are. */
+  #takeContents(chunk: Buffer, from: number): { next: number; bytes: Buffer } {
+    const first = this.#takeContent(chunk, from)
+    if (!this.#inContent || first.next === chunk.length) return first
+    // an escape is never shorter than what it stands for, but the one at the beginning may have begun a chunk before
+    const all = Buffer.allocUnsafe(chunk.length - from + 8)
+    let size = first.bytes.copy(all)
+    let at = first.next
+    while (this.#inContent && at < chunk.length) {
+      const { next, bytes } = this.#takeContent(chunk, at)
+      size += bytes.copy(all, size)
+      at = next
+    }
+    return { next: at, bytes: all.subarray(0, size) }
+  }
+
   /** The next run of content, or one escape sequence. */
   #takeContent(chunk: Buffer, at: number): { next: number; bytes: Buffer } {
     if (this.#escape !== undefined) return this.#takeEscape(chunk, at)
@@ -149,7 +166,7 @@ export class NdjsonScanner {
   }
 
   #takeEscape(chunk: Buffer, at: number): { next: number; bytes: Buffer } {
-    const none = Buffer.alloc(0)
+    const none = NO_BYTES
     this.#escape += String.fromCharCode(chunk[at] as number)
     const sequence = this.#escape as string
     if (sequence[0] === 'u' && sequence.length < 5) return { next: at + 1, bytes: none }

@@ -1,4 +1,6 @@
-import { createHash } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { clone, commit, file, header, hubWithRepo, uploadLfs } from '../support/hf.js'
 import { gitOk, type TestUser } from '../support/hub.js'
@@ -250,4 +252,32 @@ test('a reader brings an LFS file into a pull request, and nowhere else', async 
   const path = '/api/models/ada/m/commit/main'
   expect((await commit(hub, eve, [header(), line], path)).status).toBe(403)
   expect((await commit(hub, eve, [header(), line], `${path}?create_pr=1`)).status).toBe(200)
+})
+
+test('large contents go through a file on the way and arrive as they were', async () => {
+  const { hub, ada } = await hubWithRepo()
+  const bytes = randomBytes(20_000_000)
+  const text = 'line "ü" \\ \n'.repeat(400_000)
+  const made = await commit(hub, ada, [
+    header(),
+    file('big.dat', bytes),
+    { key: 'file', value: { path: 'big.txt', content: text, encoding: 'utf-8' } },
+    file('small.txt', 'small'),
+  ])
+  expect(made.status).toBe(200)
+  const again = await commit(hub, ada, [header(), file('big.dat', bytes)])
+  expect(again.json.commitOid).toBe(made.json.commitOid)
+  const work = await clone(hub, ada)
+  expect((await readFile(join(work, 'big.dat'))).equals(bytes)).toBe(true)
+  expect(await readFile(join(work, 'big.txt'), 'utf8')).toBe(text)
+  expect(await readdir(join(hub.dataDir, 'tmp'))).toEqual([])
+})
+
+test('a full quota refuses a commit and leaves the branch', async () => {
+  const { hub, ada } = await hubWithRepo({ PACKHORSE_PUBLIC_QUOTA_BYTES: '2MB' })
+  const before = (await hub.api('/api/models/ada/m/refs')).json.branches[0].targetCommit
+  const over = await commit(hub, ada, [header(), file('big.dat', randomBytes(3_000_000))])
+  expect([over.status, over.json.error]).toEqual([413, expect.stringContaining('uota')])
+  expect((await hub.api('/api/models/ada/m/refs')).json.branches[0].targetCommit).toBe(before)
+  expect((await commit(hub, ada, [header(), file('small.txt', 'fits')])).status).toBe(200)
 })
