@@ -47,6 +47,7 @@ async function* readPage(
     const space = line.indexOf(' ')
     const oid = space < 0 ? line : line.slice(0, space)
     const got = await reader.contents(oid)
-    if (got?.info.type === 'blob') yield { path: space < 0 ? oid : line.slice(space + 1), content: got.content }
+    if (got?.info.type === 'blob')
+      yield { path: space < 0 ? oid : line.slice(space + 1), content: got.content }
   }
 }
