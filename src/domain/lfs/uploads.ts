@@ -82,8 +82,9 @@ export class LfsUploads {
     const upload = (await this.open(repo.id, [object])).get(object.oid)
     if (!upload) throw ended()
     await this.#store.put(upload.key, body, { size: object.size, sha256: object.oid }, signal)
-    await this.#finish(upload)
+    // before the row goes that knows of them
     if (upload.storeUploadId) await this.#store.parts.abort(upload.key, upload.storeUploadId)
+    await this.#finish(upload)
   }
 
   async receivePart(

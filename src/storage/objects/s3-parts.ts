@@ -16,7 +16,8 @@ import { asStorageError, type Bucket, isClosedEarly, isMissing } from './s3-clie
 
 /** How long another call may take to put the parts together before its object shows. */
 const ASSEMBLY_MS = 60_000
-const ENDED_MS = 1_000
+/** Two calls at once can hide the object for a moment, where a store replaces what one of them made. */
+const SHOW_MS = 1_000
 
 interface HeldPart {
   readonly number: number
@@ -73,7 +74,7 @@ export function s3Parts(bucket: Bucket, verify: ObjectStore['verify']): PartUplo
       const mine = held !== undefined && (await assemble(bucket, key, uploadId, held, expect))
       try {
         // without an upload only its finished object can be meant: an earlier call, or one that is at it right now
-        const patience = mine ? 0 : held ? ASSEMBLY_MS : ENDED_MS
+        const patience = held && !mine ? ASSEMBLY_MS : SHOW_MS
         await retryMissing(() => verify(key, expect, signal), patience)
       } catch (err) {
         if (!(err instanceof HubError)) throw err
