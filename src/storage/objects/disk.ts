@@ -1,4 +1,4 @@
-import { createReadStream, createWriteStream } from 'node:fs'
+import { createReadStream, createWriteStream, type WriteStream } from 'node:fs'
 import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { Readable } from 'node:stream'
@@ -32,19 +32,19 @@ export function diskStore(root: string): ObjectStore {
     const incoming = await temporary()
     const target = path(key)
     const check = new ByteCheck(expect)
+    const file = createWriteStream(incoming, {
+      flags: 'wx',
+      flush: true,
+      highWaterMark: CHUNK_BYTES,
+    })
     try {
-      const file = createWriteStream(incoming, {
-        flags: 'wx',
-        flush: true,
-        highWaterMark: CHUNK_BYTES,
-      })
       await pipeline(body, check, file, { signal })
       await moveInto(incoming, target)
       return { size: check.size, sha256: check.sha256 }
     } catch (err) {
       throw asChecksumError(err)
     } finally {
-      await rm(incoming, { force: true })
+      await removeClosed(file, incoming)
     }
   }
 
@@ -111,10 +111,9 @@ function diskParts(root: string, put: ObjectStore['put']): PartUpload {
     async putPart(_key, uploadId, number, body, size, signal) {
       const incoming = join(directory(uploadId), `${PROCESS_INSTANCE}-${number}.${newId()}`)
       const check = new ByteCheck({ size })
+      const file = createWriteStream(incoming, { flags: 'wx', flush: true })
       try {
-        await pipeline(body, check, createWriteStream(incoming, { flags: 'wx', flush: true }), {
-          signal,
-        })
+        await pipeline(body, check, file, { signal })
         await rename(incoming, join(directory(uploadId), String(number)))
         return check.sha256
       } catch (err) {
@@ -122,7 +121,7 @@ function diskParts(root: string, put: ObjectStore['put']): PartUpload {
           throw new HubError('object_not_found', 'The upload has ended or expired.')
         throw asChecksumError(err)
       } finally {
-        await rm(incoming, { force: true })
+        await removeClosed(file, incoming)
       }
     },
     async complete(key, uploadId, expect, signal) {
@@ -169,6 +168,12 @@ async function partSizes(directory: string): Promise<Map<number, number> | undef
 }
 
 /** The rename itself, and directories made for it, must survive a power cut before anybody is told that the object is there. */
+/** A pipeline may fail while the file is still being opened: removed before that, it would appear again. */
+async function removeClosed(file: WriteStream, path: string): Promise<void> {
+  if (!file.closed) await new Promise<void>((resolve) => file.once('close', () => resolve()))
+  await rm(path, { force: true })
+}
+
 async function moveInto(incoming: string, target: string): Promise<void> {
   const made = await mkdir(dirname(target), { recursive: true })
   await rename(incoming, target)
