@@ -33,8 +33,8 @@ if [ -n "$fresh" ]; then
   (cd "$app" && npm ci --silent --no-audit --no-fund)
 fi
 step "npm start"
-# port 0 so that nothing on this machine is in the way; npm start alone would take 28080
-(cd "$app" && exec npm start --silent -- serve --port 0 --data "$dir/data") >"$dir/hub.out" 2>"$dir/hub.log" &
+# what npm start runs, by itself so that a signal reaches it; port 0 so that nothing on this machine is in the way
+(cd "$app" && exec node scripts/start.mjs serve --port 0 --data "$dir/data") >"$dir/hub.out" 2>"$dir/hub.log" &
 hub=$!
 waited=0
 until grep -q '^listening on' "$dir/hub.out"; do
