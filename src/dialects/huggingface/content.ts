@@ -1,7 +1,7 @@
 import { type Request, type RequestHandler, type Response, Router } from 'express'
 import type { OpenedRepo } from '../../domain/access/access.js'
 import { HubError } from '../../domain/errors.js'
-import type { LfsObject } from '../../domain/ports.js'
+import type { LfsObject } from '../../domain/lfs/ports.js'
 import type { GitOid, Repo, RepoFile } from '../../domain/types.js'
 import { abortSignalOf } from '../../http/body.js'
 import { callerOf } from '../../http/caller.js'

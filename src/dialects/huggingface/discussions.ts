@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { requireProposer, requireUser } from '../../domain/access/access.js'
+import type { DiscussionFilter } from '../../domain/discussions/ports.js'
 import { HubError } from '../../domain/errors.js'
-import type { DiscussionFilter } from '../../domain/ports.js'
 import type { Discussion, Repo } from '../../domain/types.js'
 import { check, readJson } from '../../http/body.js'
 import { actorOf } from './branches.js'

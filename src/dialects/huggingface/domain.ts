@@ -1,5 +1,7 @@
 import type { Access } from '../../domain/access/access.js'
+import type { AccountStore } from '../../domain/accounts/ports.js'
 import type { Cards } from '../../domain/cards/cards.js'
+import type { CardStore } from '../../domain/cards/ports.js'
 import type { BranchMerges } from '../../domain/commits/branch-merges.js'
 import type { Committer } from '../../domain/commits/committer.js'
 import type { FileCommits } from '../../domain/commits/file-commits.js'
@@ -7,26 +9,22 @@ import type { RefEdits } from '../../domain/commits/ref-edits.js'
 import type { CommitTargets } from '../../domain/commits/targets.js'
 import type { UploadModes } from '../../domain/commits/upload-modes.js'
 import type { Contents } from '../../domain/content/contents.js'
+import type { FileStore } from '../../domain/content/ports.js'
+import type { DiscussionStore } from '../../domain/discussions/ports.js'
 import type { PullRequests } from '../../domain/discussions/pull-requests.js'
 import type { Downloads } from '../../domain/downloads/downloads.js'
+import type { EventStore } from '../../domain/events/ports.js'
 import type { LfsObjects } from '../../domain/lfs/objects.js'
-import type {
-  AccountStore,
-  CardStore,
-  DiscussionStore,
-  EventStore,
-  FileStore,
-  GitEngine,
-  LfsStore,
-  QuotaStore,
-  RefStore,
-  RepoStore,
-} from '../../domain/ports.js'
+import type { LfsStore } from '../../domain/lfs/ports.js'
+import type { GitEngine } from '../../domain/ports.js'
+import type { QuotaStore } from '../../domain/quotas/ports.js'
 import type { Quotas } from '../../domain/quotas/quotas.js'
+import type { RefStore } from '../../domain/refs/ports.js'
 import type { PushPolicy } from '../../domain/refs/push-policy.js'
 import type { RefRecorder } from '../../domain/refs/recorder.js'
 import type { Revisions } from '../../domain/refs/revisions.js'
 import type { Duplicator } from '../../domain/repos/duplicator.js'
+import type { RepoStore } from '../../domain/repos/ports.js'
 import type { RepoRegistry } from '../../domain/repos/registry.js'
 import type { Squash } from '../../domain/repos/squash.js'
 

@@ -1,5 +1,5 @@
 import type { Request, Response } from 'express'
-import type { LfsObject } from '../../domain/ports.js'
+import type { LfsObject } from '../../domain/lfs/ports.js'
 import type { GitOid, Repo } from '../../domain/types.js'
 import type { HfParts } from './parts.js'
 

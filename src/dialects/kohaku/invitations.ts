@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { Invitation } from '../../domain/ports.js'
+import type { Invitation } from '../../domain/accounts/ports.js'
 import { check, readJson } from '../../http/body.js'
 import { actorOf, type KohakuRequest, type KohakuRoute, MAX_JSON, param } from './parts.js'
 import { Role, roleName } from './shapes.js'

@@ -4,20 +4,18 @@ import type { Avatars } from '../../domain/accounts/avatars.js'
 import type { Invitations } from '../../domain/accounts/invitations.js'
 import type { Login } from '../../domain/accounts/login.js'
 import type { Organizations } from '../../domain/accounts/organizations.js'
+import type { AccountStore } from '../../domain/accounts/ports.js'
 import type { Registry } from '../../domain/accounts/registry.js'
 import type { Tokens } from '../../domain/accounts/tokens.js'
 import type { UserRemoval } from '../../domain/accounts/user-removal.js'
 import type { Actor } from '../../domain/events/events.js'
-import type {
-  AccountStore,
-  EventStore,
-  JobStore,
-  ObjectStore,
-  QuotaStore,
-  RepoStore,
-} from '../../domain/ports.js'
+import type { EventStore } from '../../domain/events/ports.js'
+import type { JobStore } from '../../domain/jobs/ports.js'
+import type { ObjectStore } from '../../domain/ports.js'
+import type { QuotaStore } from '../../domain/quotas/ports.js'
 import type { Quotas } from '../../domain/quotas/quotas.js'
 import type { RefRecorder } from '../../domain/refs/recorder.js'
+import type { RepoStore } from '../../domain/repos/ports.js'
 import type { RepoRegistry } from '../../domain/repos/registry.js'
 import type { Squash } from '../../domain/repos/squash.js'
 import type { Caller, Right } from '../../domain/types.js'

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { HubError } from '../../domain/errors.js'
-import type { RepoListQuery } from '../../domain/ports.js'
 import { checkNamespaceName, checkRepoName, nameKey } from '../../domain/repos/names.js'
+import type { RepoListQuery } from '../../domain/repos/ports.js'
 import { REPO_KINDS, type RepoKind } from '../../domain/types.js'
 import { check, readJson } from '../../http/body.js'
 import { type KohakuRequest, type KohakuRoute, MAX_JSON, param } from './parts.js'

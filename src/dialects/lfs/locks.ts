@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { requireUser } from '../../domain/access/access.js'
 import { HubError } from '../../domain/errors.js'
-import type { LfsLock } from '../../domain/ports.js'
+import type { LfsLock } from '../../domain/lfs/ports.js'
 import { check, readJson } from '../../http/body.js'
 import { callerOf } from '../../http/caller.js'
 import { LFS_JSON } from './errors.js'

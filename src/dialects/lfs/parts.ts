@@ -4,7 +4,7 @@ import type { ActionSigner } from '../../domain/access/signed-actions.js'
 import type { Login } from '../../domain/accounts/login.js'
 import type { LfsLocks } from '../../domain/lfs/locks.js'
 import type { LfsObjects } from '../../domain/lfs/objects.js'
-import type { RepoStore } from '../../domain/ports.js'
+import type { RepoStore } from '../../domain/repos/ports.js'
 import type { XetTokens } from '../../domain/xet/tokens.js'
 
 export interface LfsParts {

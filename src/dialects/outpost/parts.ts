@@ -1,16 +1,12 @@
 import type { Request, Response } from 'express'
 import type { Access } from '../../domain/access/access.js'
 import type { ActionSigner } from '../../domain/access/signed-actions.js'
+import type { AccountStore } from '../../domain/accounts/ports.js'
 import type { LfsObjects } from '../../domain/lfs/objects.js'
-import type {
-  AccountStore,
-  GitEngine,
-  IgnoreTemplates,
-  LanguageStore,
-  RepoStore,
-} from '../../domain/ports.js'
+import type { GitEngine } from '../../domain/ports.js'
 import type { BranchProtection } from '../../domain/refs/protection.js'
 import type { Revisions } from '../../domain/refs/revisions.js'
+import type { IgnoreTemplates, LanguageStore, RepoStore } from '../../domain/repos/ports.js'
 import type { RepoRegistry } from '../../domain/repos/registry.js'
 import type { Caller, Namespace, Repo, Right } from '../../domain/types.js'
 

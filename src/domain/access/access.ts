@@ -1,5 +1,5 @@
 import { HubError } from '../errors.js'
-import type { RepoListQuery, RepoStore } from '../ports.js'
+import type { RepoListQuery, RepoStore } from '../repos/ports.js'
 import type { Caller, Namespace, OrgRole, Repo, RepoAddress, Right } from '../types.js'
 
 const RANK = { read: 1, write: 2, admin: 3 } as const

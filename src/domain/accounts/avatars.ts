@@ -1,7 +1,8 @@
 import { Readable } from 'node:stream'
 import { sha256Hex } from '../../lib/ids.js'
 import { HubError } from '../errors.js'
-import type { AccountStore, ByteRange, ObjectStore } from '../ports.js'
+import type { ByteRange, ObjectStore } from '../ports.js'
+import type { AccountStore } from './ports.js'
 
 export const MAX_AVATAR_BYTES = 2 * 1024 * 1024
 

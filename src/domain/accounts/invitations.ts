@@ -2,9 +2,10 @@ import { isoNow, newTokenSecret, sha256Hex } from '../../lib/ids.js'
 import { requireActiveUser, requireSiteAdmin } from '../access/access.js'
 import { HubError } from '../errors.js'
 import { type Actor, makeEvent } from '../events/events.js'
-import type { AccountStore, EventStore, Invitation } from '../ports.js'
+import type { EventStore } from '../events/ports.js'
 import type { Caller, Org, OrgRole } from '../types.js'
 import type { Organizations } from './organizations.js'
+import type { AccountStore, Invitation } from './ports.js'
 
 const DAY_MS = 24 * 3600 * 1000
 

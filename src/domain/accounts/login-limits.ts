@@ -1,6 +1,6 @@
 import { isIPv6 } from 'node:net'
 import { HubError } from '../errors.js'
-import type { AccountStore } from '../ports.js'
+import type { AccountStore } from './ports.js'
 
 const WINDOW_SECONDS = 15 * 60
 /** Wrong passwords per window: from one address for one account, from one address, for one account from anywhere. */

@@ -2,10 +2,10 @@ import { createHmac, randomBytes } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import { newTokenSecret, sameSecret, sha256Hex } from '../../lib/ids.js'
 import { HubError } from '../errors.js'
-import type { AccountStore } from '../ports.js'
 import type { Caller, RepoId, Token, TokenRole, User } from '../types.js'
 import { LoginLimits } from './login-limits.js'
 import { hashPassword, verifyPassword } from './passwords.js'
+import type { AccountStore } from './ports.js'
 
 /** Turns credentials into a caller. Wrong ones throw `bad_credentials`, too many of them `rate_limited`. */
 export class Login {

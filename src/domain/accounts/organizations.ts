@@ -1,8 +1,9 @@
 import { requireActiveUser } from '../access/access.js'
 import { HubError } from '../errors.js'
 import { type Actor, makeEvent } from '../events/events.js'
-import type { AccountStore, EventStore } from '../ports.js'
+import type { EventStore } from '../events/ports.js'
 import type { Caller, Org, OrgRole, User } from '../types.js'
+import type { AccountStore } from './ports.js'
 
 /** Each role and those before it. */
 export const ORG_ROLES: readonly OrgRole[] = [

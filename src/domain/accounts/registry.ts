@@ -2,10 +2,11 @@ import { sha256Hex } from '../../lib/ids.js'
 import { requireActiveUser, requireSiteAdmin } from '../access/access.js'
 import { HubError } from '../errors.js'
 import { type Actor, makeEvent } from '../events/events.js'
-import type { AccountStore, EventStore } from '../ports.js'
+import type { EventStore } from '../events/ports.js'
 import { checkNamespaceName } from '../repos/names.js'
 import type { Org, User } from '../types.js'
 import { hashPassword } from './passwords.js'
+import type { AccountStore } from './ports.js'
 
 export interface NamespaceQuotas {
   readonly privateBytes: number | null

@@ -2,9 +2,10 @@ import { isoNow } from '../../lib/ids.js'
 import { isAnonymous, requireAccountHolder, requireUser } from '../access/access.js'
 import { HubError } from '../errors.js'
 import { type Actor, makeEvent } from '../events/events.js'
-import type { AccountStore, EventStore } from '../ports.js'
+import type { EventStore } from '../events/ports.js'
 import type { Caller, RepoId, Token, TokenRole, User } from '../types.js'
 import { issueToken } from './login.js'
+import type { AccountStore } from './ports.js'
 
 export const SESSION_SECONDS = 7 * 24 * 3600
 const MAX_TOKENS = 1_000

@@ -1,9 +1,11 @@
 import { requireSiteAdmin } from '../access/access.js'
 import { HubError } from '../errors.js'
 import type { Actor } from '../events/events.js'
-import type { AccountStore, JobStore, RepoStore } from '../ports.js'
+import type { JobStore } from '../jobs/ports.js'
+import type { RepoStore } from '../repos/ports.js'
 import type { RepoRegistry } from '../repos/registry.js'
 import type { User } from '../types.js'
+import type { AccountStore } from './ports.js'
 
 const RETRY_MS = 2_000
 

@@ -1,10 +1,11 @@
 import { LRUCache } from 'lru-cache'
 import type { Contents } from '../content/contents.js'
-import type { ByteRange, CardStore } from '../ports.js'
+import type { ByteRange } from '../ports.js'
 import type { GitOid, Repo, RepoFile } from '../types.js'
 import { EMPTY_CARD, type RepoCard } from './card.js'
 import { formatsOf } from './formats.js'
 import { readFrontMatter } from './front-matter.js'
+import type { CardStore } from './ports.js'
 import { countParameters, shardsOf } from './safetensors.js'
 
 const MAX_README_BYTES = 1024 * 1024

@@ -2,8 +2,10 @@ import { Readable } from 'node:stream'
 import { LRUCache } from 'lru-cache'
 import { HubError } from '../errors.js'
 import type { LfsObjects } from '../lfs/objects.js'
-import type { ByteRange, FileStore, GitEngine, RepoStore, TreeEntry } from '../ports.js'
+import type { ByteRange, GitEngine, TreeEntry } from '../ports.js'
+import type { RepoStore } from '../repos/ports.js'
 import type { GitOid, LfsPointer, Repo, RepoFile } from '../types.js'
+import type { FileStore } from './ports.js'
 
 /** A file or folder of a commit. A folder's size is 0. */
 export type Entry =

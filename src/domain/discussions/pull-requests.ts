@@ -2,9 +2,10 @@ import { requireUser } from '../access/access.js'
 import type { Committer } from '../commits/committer.js'
 import { HubError } from '../errors.js'
 import type { Actor } from '../events/events.js'
-import type { DiscussionStore, GitEngine } from '../ports.js'
+import type { GitEngine } from '../ports.js'
 import { refOfRevision } from '../refs/revisions.js'
 import type { Discussion, GitOid, Repo, Right } from '../types.js'
+import type { DiscussionStore } from './ports.js'
 import { pullRequestNumber } from './pull-request-ref.js'
 
 export interface PullRequestOrder {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { RepoStore } from '../ports.js'
+import type { RepoStore } from '../repos/ports.js'
 import type { Caller, RepoId } from '../types.js'
 
 const FLUSH_MS = 250

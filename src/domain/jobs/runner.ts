@@ -1,4 +1,4 @@
-import type { Job, JobStore } from '../ports.js'
+import type { Job, JobStore } from './ports.js'
 
 const LEASE_SECONDS = 120
 /** How long `stop` waits for the job at hand. What is cut off then is taken up again when its lease ends. */

@@ -1,15 +1,10 @@
 import { isoNow } from '../../lib/ids.js'
 import { HubError } from '../errors.js'
-import type {
-  GitEngine,
-  HoldStore,
-  LfsStore,
-  ObjectStore,
-  RefSnapshot,
-  RepoStore,
-} from '../ports.js'
+import type { GitEngine, ObjectStore, RefSnapshot } from '../ports.js'
+import type { HoldStore, RepoStore } from '../repos/ports.js'
 import type { LfsOid, Repo, RepoId } from '../types.js'
 import { emptyDiscards } from './discards.js'
+import type { LfsStore } from './ports.js'
 
 const PAGE = 1_000
 /** How long writers under way are waited for. Links that are still marked then go the next time. */

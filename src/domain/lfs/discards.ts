@@ -1,4 +1,5 @@
-import type { LfsStore, ObjectStore } from '../ports.js'
+import type { ObjectStore } from '../ports.js'
+import type { LfsStore } from './ports.js'
 
 const PAGE = 1_000
 

@@ -1,6 +1,6 @@
 import { HubError } from '../errors.js'
-import type { LfsLock, LfsStore } from '../ports.js'
 import type { Repo, Right, User } from '../types.js'
+import type { LfsLock, LfsStore } from './ports.js'
 
 const MAX_PATH = 4096
 /** Names between single slashes, none of them `.` or `..`, no control characters. */

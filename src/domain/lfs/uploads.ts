@@ -3,9 +3,10 @@ import { isoNow } from '../../lib/ids.js'
 import { mapLimited } from '../../lib/map-limited.js'
 import { SingleFlight } from '../../lib/single-flight.js'
 import { HubError } from '../errors.js'
-import type { LfsStore, LfsUpload, ObjectStore } from '../ports.js'
+import type { ObjectStore } from '../ports.js'
 import type { LfsOid, LfsPointer, Repo, RepoId } from '../types.js'
 import { readThrough } from './checked-bytes.js'
+import type { LfsStore, LfsUpload } from './ports.js'
 
 export interface LfsLimits {
   readonly maxBytes: number

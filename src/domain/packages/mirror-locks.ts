@@ -1,6 +1,7 @@
 import { HubError } from '../errors.js'
 import { type Actor, makeEvent } from '../events/events.js'
-import type { EventStore, GitEngine } from '../ports.js'
+import type { EventStore } from '../events/ports.js'
+import type { GitEngine } from '../ports.js'
 import type { MirrorLock, MirrorLockStore } from './ports.js'
 import type { OpenedShelf } from './shelves.js'
 

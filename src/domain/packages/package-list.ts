@@ -1,6 +1,8 @@
 import { parseRpmSpec } from '../../protocol/rpm-spec.js'
 import type { Access } from '../access/access.js'
-import type { AccountStore, CommitInfo, GitEngine, RepoStore } from '../ports.js'
+import type { AccountStore } from '../accounts/ports.js'
+import type { CommitInfo, GitEngine } from '../ports.js'
+import type { RepoStore } from '../repos/ports.js'
 import type { Caller, GitOid, Repo } from '../types.js'
 import type { ProjectStore, Shelf } from './ports.js'
 

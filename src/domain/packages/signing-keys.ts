@@ -6,7 +6,7 @@ import {
   SecretSubkeyPacket,
 } from 'openpgp'
 import { type Actor, makeEvent } from '../events/events.js'
-import type { EventStore } from '../ports.js'
+import type { EventStore } from '../events/ports.js'
 import type { KeyPairStore } from './ports.js'
 import { Problems } from './problems.js'
 import type { SecretBox } from './secret-box.js'

@@ -1,6 +1,7 @@
 import { isoNow } from '../../lib/ids.js'
-import type { AccountStore, NamespaceUsage, QuotaStore } from '../ports.js'
+import type { AccountStore } from '../accounts/ports.js'
 import type { LfsPointer, Namespace, Repo, Visibility } from '../types.js'
+import type { NamespaceUsage, QuotaStore } from './ports.js'
 import { quotaExceeded } from './quota-exceeded.js'
 
 export type Pool = 'private' | 'public'

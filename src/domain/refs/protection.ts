@@ -1,7 +1,7 @@
 import picomatch from 'picomatch'
 import { z } from 'zod'
 import { HubError } from '../errors.js'
-import type { RepoStore } from '../ports.js'
+import type { RepoStore } from '../repos/ports.js'
 import type { Repo, Right } from '../types.js'
 
 /** Who may push to a protected branch. A list of user names adds to it. */

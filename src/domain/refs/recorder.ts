@@ -6,8 +6,10 @@ import type { Cards } from '../cards/cards.js'
 import { factsOf } from '../cards/tags.js'
 import { HubError } from '../errors.js'
 import { type Actor, HUB_ACTOR, makeEvent } from '../events/events.js'
-import type { GitEngine, RefRecord, RefSnapshot, RefStore, RepoStore } from '../ports.js'
+import type { GitEngine, RefSnapshot } from '../ports.js'
+import type { RepoStore } from '../repos/ports.js'
 import type { GitOid, Ref, RefUpdate, Repo, RepoFile, RepoId } from '../types.js'
+import type { RefRecord, RefStore } from './ports.js'
 
 const LINEAR_STEPS = 50
 

@@ -1,15 +1,11 @@
 import { createHash } from 'node:crypto'
-import type {
-  FileStore,
-  GitEngine,
-  LfsStore,
-  ObjectStore,
-  RefSnapshot,
-  RefStore,
-  RepoStore,
-} from '../ports.js'
+import type { FileStore } from '../content/ports.js'
+import type { LfsStore } from '../lfs/ports.js'
+import type { GitEngine, ObjectStore, RefSnapshot } from '../ports.js'
+import type { RefStore } from '../refs/ports.js'
 import { diffRefs } from '../refs/recorder.js'
 import type { LfsOid, LfsPointer, Repo, RepoId } from '../types.js'
+import type { RepoStore } from './ports.js'
 
 const ATTEMPTS = 5
 

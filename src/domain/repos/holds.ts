@@ -1,6 +1,7 @@
 import { HubError } from '../errors.js'
-import type { GitEngine, Hold, HoldStore } from '../ports.js'
+import type { GitEngine } from '../ports.js'
 import type { Repo } from '../types.js'
+import type { Hold, HoldStore } from './ports.js'
 
 const LEASE_SECONDS = 60
 const DRAIN_MS = 30_000

@@ -1,6 +1,7 @@
-import type { FileStore, LanguageStore } from '../ports.js'
+import type { FileStore } from '../content/ports.js'
 import type { Repo } from '../types.js'
 import { LanguageCount } from './languages.js'
+import type { LanguageStore } from './ports.js'
 
 const PAGE = 5_000
 

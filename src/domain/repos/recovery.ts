@@ -1,10 +1,12 @@
 import { LRUCache } from 'lru-cache'
 import { SingleFlight } from '../../lib/single-flight.js'
 import { HUB_ACTOR } from '../events/events.js'
+import type { JobStore } from '../jobs/ports.js'
 import type { LfsCollector } from '../lfs/collector.js'
-import type { GitEngine, HoldStore, JobStore, ObjectStore, RepoStore } from '../ports.js'
+import type { GitEngine, ObjectStore } from '../ports.js'
 import type { RefRecorder } from '../refs/recorder.js'
 import type { Repo, RepoId } from '../types.js'
+import type { HoldStore, RepoStore } from './ports.js'
 import type { RepoRegistry } from './registry.js'
 
 /** A writer moves refs first and records them right after; only a difference that lasts has nobody to mend it. */

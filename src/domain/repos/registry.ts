@@ -1,16 +1,19 @@
 import { isoNow, newRepoId } from '../../lib/ids.js'
 import type { Access } from '../access/access.js'
+import type { AccountStore } from '../accounts/ports.js'
 import type { Committer } from '../commits/committer.js'
 import { checkFilePath } from '../commits/paths.js'
 import { HubError } from '../errors.js'
 import { type Actor, makeEvent } from '../events/events.js'
-import type { AccountStore, GitEngine, JobStore, RepoStore } from '../ports.js'
+import type { JobStore } from '../jobs/ports.js'
+import type { GitEngine } from '../ports.js'
 import { poolOf, type Quotas } from '../quotas/quotas.js'
 import type { PushPolicy } from '../refs/push-policy.js'
 import { checkShortRefName } from '../refs/ref-names.js'
 import type { GateMode, Namespace, ObjectFormat, Repo, RepoKind, Visibility } from '../types.js'
 import { initialFiles } from './initial-files.js'
 import { checkRepoName } from './names.js'
+import type { RepoStore } from './ports.js'
 
 /** A creation takes milliseconds; on a machine whose processes we cannot see this is how long we believe in it. */
 const UNFINISHED_AFTER_MS = 10 * 60_000

@@ -1,11 +1,14 @@
 import { signatureOf } from '../commits/committer.js'
 import { HubError } from '../errors.js'
 import { type Actor, makeEvent } from '../events/events.js'
-import type { EventStore, GitEngine, JobStore, RepoStore } from '../ports.js'
+import type { EventStore } from '../events/ports.js'
+import type { JobStore } from '../jobs/ports.js'
+import type { GitEngine } from '../ports.js'
 import type { PushPolicy } from '../refs/push-policy.js'
 import type { RefRecorder } from '../refs/recorder.js'
 import type { Repo } from '../types.js'
 import type { Holds } from './holds.js'
+import type { RepoStore } from './ports.js'
 
 /** Makes a repository's default branch one root commit and lets everything else go. */
 export class Squash {

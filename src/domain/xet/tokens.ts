@@ -2,7 +2,7 @@ import jwt from 'jsonwebtoken'
 import type { Access } from '../access/access.js'
 import type { Login } from '../accounts/login.js'
 import { HubError } from '../errors.js'
-import type { RepoStore } from '../ports.js'
+import type { RepoStore } from '../repos/ports.js'
 import type { Caller, Repo, RepoId, TokenRole } from '../types.js'
 
 /** Clients refresh 30 to 60 seconds early and never on a 401: long enough not to be asked for with each request. */

@@ -1,6 +1,6 @@
 import { sql, type Transaction } from 'kysely'
+import type { AccountStore, Invitation } from '../../domain/accounts/ports.js'
 import { HubError } from '../../domain/errors.js'
-import type { AccountStore, Invitation } from '../../domain/ports.js'
 import { nameKey } from '../../domain/repos/names.js'
 import type { OrgRole } from '../../domain/types.js'
 import { isoNow, newId } from '../../lib/ids.js'

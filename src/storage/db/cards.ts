@@ -1,6 +1,7 @@
 import { sql, type Transaction } from 'kysely'
 import type { TagType } from '../../domain/cards/card.js'
-import type { CardStore, RefRecord } from '../../domain/ports.js'
+import type { CardStore } from '../../domain/cards/ports.js'
+import type { RefRecord } from '../../domain/refs/ports.js'
 import type { Db } from './open.js'
 import { searchBoundary, searchRepos } from './repo-search.js'
 import { pagesOf, toCard } from './rows.js'

@@ -1,4 +1,4 @@
-import type { DiscussionStore } from '../../domain/ports.js'
+import type { DiscussionStore } from '../../domain/discussions/ports.js'
 import type { Discussion } from '../../domain/types.js'
 import type { Db } from './open.js'
 import { now } from './rows.js'

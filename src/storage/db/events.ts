@@ -1,5 +1,5 @@
 import type { Insertable, Transaction } from 'kysely'
-import type { EventStore } from '../../domain/ports.js'
+import type { EventStore } from '../../domain/events/ports.js'
 import type { HubEvent, RepoKind } from '../../domain/types.js'
 import type { Db } from './open.js'
 import { now } from './rows.js'

@@ -1,4 +1,4 @@
-import type { Hold, HoldStore } from '../../domain/ports.js'
+import type { Hold, HoldStore } from '../../domain/repos/ports.js'
 import { isoNow, newId } from '../../lib/ids.js'
 import { mirrorLocksOn } from './abf-links.js'
 import type { Db } from './open.js'

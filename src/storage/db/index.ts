@@ -1,20 +1,16 @@
 import { sql } from 'kysely'
+import type { AccountStore } from '../../domain/accounts/ports.js'
+import type { CardStore } from '../../domain/cards/ports.js'
+import type { FileStore } from '../../domain/content/ports.js'
+import type { DiscussionStore } from '../../domain/discussions/ports.js'
+import type { EventStore } from '../../domain/events/ports.js'
+import type { JobStore } from '../../domain/jobs/ports.js'
+import type { LfsStore } from '../../domain/lfs/ports.js'
 import type { PackageStores } from '../../domain/packages/ports.js'
-import type {
-  AccountStore,
-  CardStore,
-  DiscussionStore,
-  EventStore,
-  FileStore,
-  HoldStore,
-  JobStore,
-  LanguageStore,
-  LfsStore,
-  QuotaStore,
-  RefStore,
-  RepoStore,
-  SettingStore,
-} from '../../domain/ports.js'
+import type { SettingStore } from '../../domain/ports.js'
+import type { QuotaStore } from '../../domain/quotas/ports.js'
+import type { RefStore } from '../../domain/refs/ports.js'
+import type { HoldStore, LanguageStore, RepoStore } from '../../domain/repos/ports.js'
 import type { XetStore } from '../../domain/xet/ports.js'
 import { packageStores } from './abf.js'
 import { accountStore } from './accounts.js'

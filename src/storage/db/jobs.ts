@@ -1,5 +1,5 @@
 import { sql, type Transaction } from 'kysely'
-import type { JobStore } from '../../domain/ports.js'
+import type { JobStore } from '../../domain/jobs/ports.js'
 import { isoNow } from '../../lib/ids.js'
 import type { Db } from './open.js'
 import { now } from './rows.js'

@@ -1,4 +1,4 @@
-import type { LanguageStore } from '../../domain/ports.js'
+import type { LanguageStore } from '../../domain/repos/ports.js'
 import type { Db } from './open.js'
 import { pagesOf } from './rows.js'
 

@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { LfsCollectorStore } from '../../domain/ports.js'
+import type { LfsCollectorStore } from '../../domain/lfs/ports.js'
 import { addDiscard, pardon, recount } from './lfs-rows.js'
 import type { Db } from './open.js'
 import { now, pagesOf } from './rows.js'

@@ -1,5 +1,5 @@
 import { HubError } from '../../domain/errors.js'
-import type { LfsLock, LfsLockStore } from '../../domain/ports.js'
+import type { LfsLock, LfsLockStore } from '../../domain/lfs/ports.js'
 import { newId } from '../../lib/ids.js'
 import type { Db } from './open.js'
 import { isUniqueViolation, now } from './rows.js'

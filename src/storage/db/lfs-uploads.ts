@@ -1,5 +1,5 @@
 import type { Selectable, Transaction } from 'kysely'
-import type { LfsUpload, LfsUploadStore } from '../../domain/ports.js'
+import type { LfsUpload, LfsUploadStore } from '../../domain/lfs/ports.js'
 import type { LfsPointer } from '../../domain/types.js'
 import { newId } from '../../lib/ids.js'
 import { addDiscard, addLinks, leaseObjects, objectRow } from './lfs-rows.js'

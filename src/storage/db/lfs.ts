@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { LfsObject, LfsStore } from '../../domain/ports.js'
+import type { LfsObject, LfsStore } from '../../domain/lfs/ports.js'
 import { lfsCollectorStore } from './lfs-collector.js'
 import { lfsLockStore } from './lfs-locks.js'
 import { addDiscard, addLinks, leaseObjects, objectRow } from './lfs-rows.js'

@@ -1,6 +1,6 @@
 import { type RawBuilder, sql, type Transaction } from 'kysely'
 import { HubError } from '../../domain/errors.js'
-import type { NamespaceUsage, QuotaStore } from '../../domain/ports.js'
+import type { NamespaceUsage, QuotaStore } from '../../domain/quotas/ports.js'
 import { quotaExceeded } from '../../domain/quotas/quota-exceeded.js'
 import { newId } from '../../lib/ids.js'
 import { leaseObjects, recount } from './lfs-rows.js'

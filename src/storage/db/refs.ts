@@ -1,5 +1,6 @@
 import type { Transaction } from 'kysely'
-import type { FileStore, RefRecord, RefStore } from '../../domain/ports.js'
+import type { FileStore } from '../../domain/content/ports.js'
+import type { RefRecord, RefStore } from '../../domain/refs/ports.js'
 import type { RepoFile } from '../../domain/types.js'
 import { writeCard } from './cards.js'
 import { addEvents } from './events.js'

@@ -1,5 +1,5 @@
 import { sql, type Transaction } from 'kysely'
-import type { RepoStore } from '../../domain/ports.js'
+import type { RepoStore } from '../../domain/repos/ports.js'
 import type { Db } from './open.js'
 import { now, pagesOf, toRepo, toUser } from './rows.js'
 import type { Schema } from './schema.js'

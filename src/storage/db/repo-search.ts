@@ -1,5 +1,5 @@
 import { type RawBuilder, type SelectQueryBuilder, sql } from 'kysely'
-import type { ListedRepo, ListPosition, RepoSearch } from '../../domain/ports.js'
+import type { ListedRepo, ListPosition, RepoSearch } from '../../domain/cards/ports.js'
 import type { Db } from './open.js'
 import { escapeLike, toCard, toRepo } from './rows.js'
 import type { Schema } from './schema.js'

@@ -1,5 +1,5 @@
 import { type RawBuilder, sql } from 'kysely'
-import type { RepoListQuery } from '../../domain/ports.js'
+import type { RepoListQuery } from '../../domain/repos/ports.js'
 
 /** Condition on the table `repo` of a query: only what `Access.visibleTo` lets a caller see. */
 export function isVisible(who: RepoListQuery['visibleTo']): RawBuilder<boolean> {
