@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { readFile, stat, writeFile } from 'node:fs/promises'
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { gitOk, startTestHub, type TestHub, type TestUser, tempDir } from '../support/hub.js'
@@ -63,6 +63,13 @@ test('a backup made during writes restores every push that was acknowledged befo
   expect([restored.code, restored.stderr]).toEqual([0, ''])
   const checked = await packhorse(['fsck', '--lfs', '--data', data])
   expect([checked.code, checked.stdout]).toEqual([0, 'clean\n'])
+  // what opens the stored secrets came along, and nobody else may read it or the tokens' hashes
+  const key = (directory: string) => readFile(join(directory, 'secret.key'), 'utf8')
+  expect(await key(data)).toBe(await key(hub.dataDir))
+  for (const file of ['secret.key', 'packhorse.sqlite'])
+    expect((await stat(join(data, file))).mode & 0o777).toBe(0o600)
+  for (const file of await readdir(target))
+    if (/key$|sqlite$/.test(file)) expect((await stat(join(target, file))).mode & 0o777).toBe(0o600)
 
   const again = await startProcess(['--port', '0', '--data', data])
   const at = (name: string) => `${again.url.replace('://', `://ada:${ada.token}@`)}/ada/${name}.git`

@@ -6,6 +6,7 @@ import type { Repo } from '../../domain/types.js'
 import { linkOrCopy } from '../../lib/link-or-copy.js'
 import { hasEnded, PROCESS_INSTANCE } from '../../lib/process-instance.js'
 import { openStores, type Stores } from '../db/index.js'
+import { copySecretKey } from '../secret-key.js'
 import {
   fileDigest,
   type Manifest,
@@ -15,6 +16,7 @@ import {
 } from './manifest.js'
 
 export interface BackupParts {
+  readonly config: { readonly dataDir: string }
   readonly stores: Stores
   readonly git: GitEngine
   readonly store: ObjectStore
@@ -30,7 +32,7 @@ const ATTEMPTS = 5
  * and objects of that instant, all of which are in place by then, and what would remove them waits for the lease.
  */
 export async function backUp(parts: BackupParts, directory: string): Promise<Manifest> {
-  await mkdir(directory, { recursive: true })
+  await mkdir(directory, { recursive: true, mode: 0o700 })
   const release = await lockDirectory(directory)
   try {
     return await parts.lease.during(async () => {
@@ -75,6 +77,7 @@ async function copyAll(
       parts.onProgress('repositories', kept.size, total)
     }
     objects = await copyObjects(parts, directory)
+    await copySecretKey(parts.config.dataDir, directory)
     missing.push(...(await missingObjects(parts, copy, objects.names)))
   } finally {
     await copy.close()

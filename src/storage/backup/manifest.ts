@@ -9,6 +9,7 @@ import { join } from 'node:path'
  *   packhorse-<time>.sqlite    the database at one instant, with the refs of every repository
  *   git/ab/cd/repo_….git/…     object files of each repository, at least what those refs reach
  *   objects/…                  LFS and Xet bytes (not when they are in S3)
+ *   secret.key                 what stored secrets are encrypted with (not when the operator gives PACKHORSE_SECRET_KEY)
  * All but the first two are files that never change, so a repetition only brings what is new.
  */
 export interface Manifest {

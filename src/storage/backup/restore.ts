@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path'
 import type { GitEngine } from '../../domain/ports.js'
 import { linkOrCopy } from '../../lib/link-or-copy.js'
 import { openStores, type Stores } from '../db/index.js'
+import { copySecretKey } from '../secret-key.js'
 import { fileDigest, type Manifest, readManifest, repositoryPath } from './manifest.js'
 
 /** Puts a backup into an empty data directory. The database comes last: before it, there is no hub to start. */
@@ -21,6 +22,8 @@ export async function restore(
   await mkdir(dirname(target.database), { recursive: true })
   const unfinished = `${target.database}.restoring`
   await linkOrCopy(source, unfinished, { link: false })
+  await mkdir(target.dataDir, { recursive: true })
+  await copySecretKey(directory, target.dataDir)
   await copyTree(join(directory, 'objects'), join(target.dataDir, 'objects'))
   const git = await target.openGit()
   const stores = await openStores(unfinished)

@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import Database from 'better-sqlite3'
@@ -38,7 +38,11 @@ export async function openDatabase(
     throw new Error(
       'PACKHORSE_DB: Postgres is not supported by this build, give a SQLite file name',
     )
-  if (file !== ':memory:') mkdirSync(dirname(file), { recursive: true })
+  if (file !== ':memory:') {
+    mkdirSync(dirname(file), { recursive: true })
+    // SQLite would go by the umask; -wal and -shm get the mode of the file itself
+    closeSync(openSync(file, 'a', 0o600))
+  }
   const sqlite = new Database(file, { timeout: 10_000 })
   try {
     sqlite.pragma('journal_mode = WAL')
@@ -82,6 +86,7 @@ function keepStatements(sqlite: Database.Database): SqliteDatabase {
 
 /** A consistent copy of the database into `target`, which must not exist, while others read and write it. */
 export async function copyDatabase(db: Db, target: string): Promise<void> {
+  closeSync(openSync(target, 'ax', 0o600)) // an empty file is as good as none to SQLite
   await db.executeQuery(CompiledQuery.raw('vacuum into ?', [target]))
 }
 
