@@ -23,6 +23,11 @@ trap '[ -z "$made" ] || rm -rf "$made"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 mkdir -p "$reports"
+# what the stories call is noted here, for the part that checks that nothing is left out
+rm -rf "$reports/calls"
+mkdir "$reports/calls"
+CLIENT_CALLS=$(cd "$reports/calls" && pwd)
+export CLIENT_CALLS
 
 wanted() {
   [ $# -gt 1 ] || return 0

@@ -20,6 +20,12 @@ export async function pythonWith(version: string): Promise<string> {
   return made.stdout.trim()
 }
 
+/** Lets the story's calls be noted for test/clients/coverage.check.ts, when the runner of all stories asks for it. */
+function noteCalls(): Record<string, string> {
+  const { CLIENT_CALLS } = process.env
+  return CLIENT_CALLS ? { CLIENT_CALLS, PYTHONPATH: join(CLIENTS, 'calls') } : {}
+}
+
 /** Where packages come from is the machine's business. */
 function pipEnv(): Record<string, string> {
   const names = Object.keys(process.env).filter((it) => /^(pip_|https?_proxy|no_proxy)/i.test(it))
@@ -51,6 +57,7 @@ export async function runPython(
       HF_HUB_DISABLE_PROGRESS_BARS: '1',
       FACTS: join(home, 'facts.json'),
       PYTHONWARNINGS: 'ignore',
+      ...noteCalls(),
       ...(options.as ? { HF_TOKEN: options.as.token } : {}),
       ...options.env,
     },
