@@ -24,6 +24,7 @@ import { Organizations } from './domain/accounts/organizations.js'
 import { Registry } from './domain/accounts/registry.js'
 import { Tokens } from './domain/accounts/tokens.js'
 import { UserRemoval } from './domain/accounts/user-removal.js'
+import { auditServices } from './domain/audit/index.js'
 import { Cards } from './domain/cards/cards.js'
 import { BranchMerges } from './domain/commits/branch-merges.js'
 import { Committer } from './domain/commits/committer.js'
@@ -35,6 +36,7 @@ import { Contents } from './domain/content/contents.js'
 import { PullRequests } from './domain/discussions/pull-requests.js'
 import { Downloads } from './domain/downloads/downloads.js'
 import { HubError } from './domain/errors.js'
+import { AccessRequests } from './domain/gating/access-requests.js'
 import { BackupLease } from './domain/jobs/backup-lease.js'
 import { type JobHandler, JobRunner } from './domain/jobs/runner.js'
 import { LfsCollector } from './domain/lfs/collector.js'
@@ -60,6 +62,7 @@ import { XetContent } from './domain/xet/content.js'
 import { xetServices } from './domain/xet/services.js'
 import { Xorbs } from './domain/xet/xorbs.js'
 import { type Git, openGit } from './git/engine.js'
+import { recordActs } from './http/audit.js'
 import { baseUrlOf } from './http/base-url.js'
 import { authenticate } from './http/caller.js'
 import { cors } from './http/cors.js'
@@ -99,7 +102,7 @@ export async function openDomain(config: Config, log: Logger, closer: Closer) {
   const store: ObjectStore = await openObjects(config)
   const owner = `${PROCESS_INSTANCE}-${randomBytes(4).toString('hex')}`
 
-  const access = new Access(stores.repos)
+  const access = new Access(stores.repos, stores.accessRequests)
   const quotas = new Quotas(stores)
   const rules = {
     forcePush: config.forcePush,
@@ -252,13 +255,26 @@ export async function openDomain(config: Config, log: Logger, closer: Closer) {
     unlessBackup((job) => objects.dropRaw(job.key)),
   )
 
+  const audit = closer.add(
+    auditServices({
+      ...stores,
+      pushes,
+      jobs,
+      settings: config.audit,
+      onError: (err, lost) => log.error({ err, lost }, 'audit log not written'),
+    }),
+    (it) => it.close(),
+  )
+
   return {
     config,
     stores,
     git,
     store,
     owner,
+    audit,
     access,
+    accessRequests: new AccessRequests({ ...stores, access, cards }),
     accounts: new Registry({ ...stores, quotas: config.quotas, registration: config.registration }),
     tokens: new Tokens(stores),
     avatars: new Avatars({ ...stores, store }),
@@ -365,6 +381,7 @@ export function buildApp(domain: Domain, log: Logger): Express {
   const app = newApp({ log, trustProxy: config.trustProxy })
   const metrics = new Metrics(domain)
   app.use(metrics.count())
+  app.use(recordActs(domain.audit, domain.access))
   app.use(asDialect('hub', health(domain)))
   app.use(cors())
   const xetParts = { ...domain.xet, access: domain.access, quotas: domain.quotas, baseUrl }

@@ -56,6 +56,11 @@ export class HubError extends Error {
   }
 }
 
+/** A gate that may open once its caller logs in: to be answered as a request for credentials. */
+export function isGateForLogin({ code, facts }: HubError): boolean {
+  return code === 'repo_gated' && facts.anonymous === true
+}
+
 /** Anything unknown becomes `internal` with a fixed message, so nothing inner leaks to a caller. */
 export function asHubError(err: unknown): HubError {
   if (err instanceof HubError) return err

@@ -18,7 +18,7 @@ async function start() {
   const stores = await openStores(':memory:', (sql) => statements.push(sql))
   onTestFinished(() => stores.close())
   const quotas = new Quotas(stores)
-  const access = new Access(stores.repos)
+  const access = new Access(stores.repos, stores.accessRequests)
   const rules = {
     forcePush: 'admins',
     defaultBranchDelete: 'refuse',

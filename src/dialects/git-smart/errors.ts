@@ -1,5 +1,5 @@
 import type { ErrorRequestHandler } from 'express'
-import { asHubError, type HubErrorCode } from '../../domain/errors.js'
+import { asHubError, type HubErrorCode, isGateForLogin } from '../../domain/errors.js'
 import { dropRest } from '../../http/body.js'
 
 const CHALLENGE = 'Basic realm="Packhorse", charset="UTF-8"'
@@ -39,7 +39,7 @@ const STATUS = {
 
 export const gitErrors: ErrorRequestHandler = (err, req, res, next) => {
   const failure = asHubError(err)
-  const status = STATUS[failure.code]
+  const status = isGateForLogin(failure) ? 401 : STATUS[failure.code]
   if (status >= 500) req.log.error({ err, ...failure.facts }, 'git request failed')
   if (res.headersSent) {
     next(err) // Express destroys the socket: an error is never appended to a pack

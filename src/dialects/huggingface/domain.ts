@@ -14,6 +14,7 @@ import type { DiscussionStore } from '../../domain/discussions/ports.js'
 import type { PullRequests } from '../../domain/discussions/pull-requests.js'
 import type { Downloads } from '../../domain/downloads/downloads.js'
 import type { EventStore } from '../../domain/events/ports.js'
+import type { AccessRequests } from '../../domain/gating/access-requests.js'
 import type { LfsObjects } from '../../domain/lfs/objects.js'
 import type { LfsStore } from '../../domain/lfs/ports.js'
 import type { GitEngine } from '../../domain/ports.js'
@@ -30,6 +31,7 @@ import type { Squash } from '../../domain/repos/squash.js'
 
 export interface Domain {
   readonly access: Access
+  readonly accessRequests: AccessRequests
   readonly cards: Cards
   readonly contents: Contents
   readonly downloads: Downloads

@@ -1,5 +1,5 @@
 import type { ErrorRequestHandler } from 'express'
-import { asHubError, type HubErrorCode } from '../../domain/errors.js'
+import { asHubError, type HubErrorCode, isGateForLogin } from '../../domain/errors.js'
 import { dropRest } from '../../http/body.js'
 
 type Wire = readonly [status: number, code?: string | undefined, text?: string]
@@ -45,7 +45,7 @@ const WIRE = {
 export const huggingFaceErrors: ErrorRequestHandler = (err, req, res, next) => {
   const failure = asHubError(err)
   const [plainStatus, code, text = failure.message] = WIRE[failure.code] as Wire
-  const status = failure.code === 'repo_gated' && failure.facts.anonymous ? 401 : plainStatus
+  const status = isGateForLogin(failure) ? 401 : plainStatus
   if (status >= 500) req.log.error({ err, ...failure.facts }, 'request failed')
   if (res.headersSent) {
     next(err) // Express destroys the socket: an error is never appended to a file

@@ -1,4 +1,5 @@
 import type { Router } from 'express'
+import { accessRequestRoutes, askAccessRoutes, askFromSite } from './access-requests.js'
 import { branchRoutes } from './branches.js'
 import { commitRoutes } from './commit.js'
 import { discussionRoutes } from './discussions.js'
@@ -21,6 +22,8 @@ export const writingRoutes: readonly RepoRoute[] = [
   ...settingsRoutes,
   ...duplicateRoutes,
   ...likeRoutes,
+  ...accessRequestRoutes,
+  ...askAccessRoutes,
   ...discussionRoutes,
   ...uploadRoutes,
 ]
@@ -28,5 +31,6 @@ export const writingRoutes: readonly RepoRoute[] = [
 export function writingSiteRoutes(router: Router, parts: HfParts): void {
   validateYamlRoute(router)
   likedRoutes(router, parts)
+  askFromSite(router, parts)
   oldSettingsRoute(router, parts)
 }

@@ -1,5 +1,5 @@
 import type { ErrorRequestHandler } from 'express'
-import { asHubError, type HubErrorCode } from '../../domain/errors.js'
+import { asHubError, type HubErrorCode, isGateForLogin } from '../../domain/errors.js'
 import { dropRest } from '../../http/body.js'
 
 export const LFS_JSON = 'application/vnd.git-lfs+json'
@@ -41,7 +41,7 @@ export const lfsErrors: ErrorRequestHandler = (err, req, res, _next) => {
   // the client went away in the middle: nobody is left to hear of it, and nothing is wrong with the hub
   if (res.destroyed || req.aborted) return
   const failure = asHubError(err)
-  const status = LFS_STATUS[failure.code]
+  const status = isGateForLogin(failure) ? 401 : LFS_STATUS[failure.code]
   if (status === 500) req.log.error({ err, ...failure.facts }, 'LFS request failed')
   if (res.headersSent) {
     // an error is never appended to a file

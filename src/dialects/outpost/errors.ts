@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { ErrorRequestHandler, Request } from 'express'
-import { asHubError, type HubErrorCode } from '../../domain/errors.js'
+import { asHubError, type HubErrorCode, isGateForLogin } from '../../domain/errors.js'
 
 /** Outpost's table of statuses; only `not_found` is spelled out by its documents, the other codes follow its words. */
 const WIRE = {
@@ -37,7 +37,7 @@ const WIRE = {
 
 export const outpostErrors: ErrorRequestHandler = (err, req, res, next) => {
   const failure = asHubError(err)
-  const [status, code] = WIRE[failure.code]
+  const [status, code] = WIRE[isGateForLogin(failure) ? 'not_authenticated' : failure.code]
   if (status >= 500) req.log.error({ err, ...failure.facts }, 'request failed')
   if (res.headersSent) {
     next(err)

@@ -1,4 +1,5 @@
 import { HubError } from '../errors.js'
+import type { AccessRequestStore } from '../gating/ports.js'
 import type { RepoListQuery, RepoStore } from '../repos/ports.js'
 import type { Caller, Namespace, OrgRole, Repo, RepoAddress, Right } from '../types.js'
 
@@ -26,10 +27,13 @@ export interface OpenedRepo {
  */
 export class Access {
   readonly #repos: RepoStore
+  readonly #requests: AccessRequestStore
   #refresh: (repo: Repo) => Promise<Repo> = async (repo) => repo
+  readonly #opened = new WeakMap<Caller, Repo>()
 
-  constructor(repos: RepoStore) {
+  constructor(repos: RepoStore, requests: AccessRequestStore) {
     this.#repos = repos
+    this.#requests = requests
   }
 
   /** Called with every repository that is about to be used; answers it as git has it. */
@@ -79,24 +83,44 @@ export class Access {
   async openRepo(caller: Caller, repo: Repo, right: Right): Promise<OpenedRepo> {
     const has = repo.state === 'ready' ? await this.rightOn(caller, repo) : undefined
     if (!has) throw absent(caller)
+    this.#opened.set(caller, repo)
     if (repo.disabled && !caller.isSiteAdmin)
       throw new HubError('repo_disabled', 'Access to this resource is disabled.')
     if (RANK[has] < RANK[right]) throw refused(caller, right)
     return { repo: await this.#refresh(repo), right: has, redirected: false }
   }
 
+  /** The repository that this caller (one a request) asked for last and may know of, for the audit log. */
+  openedBy(caller: Caller): Repo | undefined {
+    return this.#opened.get(caller)
+  }
+
   /**
    * For the content itself (git, LFS, resolve) of a gated repository: throws `repo_gated` unless the caller may write to
    * it or was granted access. Its metadata stays readable.
    */
-  async requireContent(caller: Caller, { repo, right }: OpenedRepo): Promise<void> {
-    if (repo.gate === 'none' || right !== 'read') return
-    if (caller.user && (await this.rightOn({ ...caller, role: 'write' }, repo)) !== 'read') return
-    throw new HubError(
-      'repo_gated',
-      `Access to ${repo.kind} ${repo.namespace}/${repo.name} is restricted and you are not in the authorized list. Visit the repository's page to ask for access.`,
-      { anonymous: caller.user === undefined },
-    )
+  async requireContent(caller: Caller, opened: OpenedRepo): Promise<void> {
+    if (await this.mayReadContent(caller, opened)) return
+    const { repo } = opened
+    const request = caller.user && (await this.#requests.find(repo.id, caller.user.id))
+    const what = `${repo.kind} ${repo.namespace}/${repo.name}`
+    const why =
+      request?.status === 'pending'
+        ? `Your request to access ${what} is awaiting a review from its authors.`
+        : request?.status === 'rejected'
+          ? `Your request to access ${what} has been rejected by its authors.`
+          : `Access to ${what} is restricted and you are not in the authorized list. Visit the repository's page to ask for access.`
+    throw new HubError('repo_gated', why, { anonymous: caller.user === undefined })
+  }
+
+  /** Whether the gate, if there is one, is open for this caller. Asked each time: access taken away ends at once. */
+  async mayReadContent(caller: Caller, { repo, right }: OpenedRepo): Promise<boolean> {
+    if (repo.gate === 'none' || right !== 'read') return true
+    if (!caller.user) return false
+    if ((await this.rightOn({ ...caller, role: 'write' }, repo)) !== 'read') return true
+    // a credential for other repositories does not carry what its user was granted here
+    if (caller.repoIds.length > 0 && !caller.repoIds.includes(repo.id)) return false
+    return this.#requests.hasGrant(repo.id, caller.user.id)
   }
 
   /** Throws unless `caller` has `right` in the namespace: `write` creates repositories there, `admin` takes them in or away. */

@@ -10,6 +10,8 @@ export const EVENT_TYPES = [
   'repo.refs',
   'repo.lock',
   'repo.unlock',
+  'access.request',
+  'access.decide',
   'account.create',
   'account.token',
   'account.quota',
@@ -17,6 +19,11 @@ export const EVENT_TYPES = [
   'org.member',
   'package.platform',
   'package.repository',
+  'discussion.create',
+  'discussion.update',
+  'discussion.delete',
+  'discussion.comment.create',
+  'discussion.comment.update',
 ] as const
 
 export type EventType = (typeof EVENT_TYPES)[number]
@@ -44,7 +51,14 @@ export function makeEvent(
     },
     dialect: actor.dialect,
     data,
+    request: actor.caller.requestId ?? null,
+    credential: credentialOf(actor.caller),
   }
+}
+
+/** What a caller proved to be, without the secret. */
+export function credentialOf({ via, token }: Caller): string {
+  return token ? `${via}:${token.id}` : via
 }
 
 /** For work that nobody asked for: reconciliation, background jobs. */

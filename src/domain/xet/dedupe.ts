@@ -95,8 +95,8 @@ export class Dedupe {
 
   async #mayRead(caller: Caller, id: RepoId): Promise<boolean> {
     const repo = await this.#repos.findById(id)
-    // a gated repository's content needs a grant that this check does not know of
-    if (repo?.state !== 'ready' || repo.gate !== 'none' || repo.disabled) return false
-    return (await this.#access.rightOn(caller, repo)) !== undefined
+    if (repo?.state !== 'ready' || repo.disabled) return false
+    const right = await this.#access.rightOn(caller, repo)
+    return right ? this.#access.mayReadContent(caller, { repo, right, redirected: false }) : false
   }
 }

@@ -1,9 +1,11 @@
 import { sql } from 'kysely'
 import type { AccountStore } from '../../domain/accounts/ports.js'
+import type { AuditStore } from '../../domain/audit/ports.js'
 import type { CardStore } from '../../domain/cards/ports.js'
 import type { FileStore } from '../../domain/content/ports.js'
 import type { DiscussionStore } from '../../domain/discussions/ports.js'
 import type { EventStore } from '../../domain/events/ports.js'
+import type { AccessRequestStore } from '../../domain/gating/ports.js'
 import type { JobStore } from '../../domain/jobs/ports.js'
 import type { LfsStore } from '../../domain/lfs/ports.js'
 import type { PackageStores } from '../../domain/packages/ports.js'
@@ -13,7 +15,9 @@ import type { RefStore } from '../../domain/refs/ports.js'
 import type { HoldStore, LanguageStore, RepoStore } from '../../domain/repos/ports.js'
 import type { XetStore } from '../../domain/xet/ports.js'
 import { packageStores } from './abf.js'
+import { accessRequestStore } from './access-requests.js'
 import { accountStore } from './accounts.js'
+import { auditStore } from './audit.js'
 import { cardStore } from './cards.js'
 import { discussionStore } from './discussions.js'
 import { eventStore } from './events.js'
@@ -32,6 +36,7 @@ import { xetStore } from './xet.js'
 export interface Stores {
   readonly accounts: AccountStore
   readonly repos: RepoStore
+  readonly accessRequests: AccessRequestStore
   readonly refs: RefStore
   readonly files: FileStore
   readonly cards: CardStore
@@ -41,6 +46,7 @@ export interface Stores {
   readonly quotas: QuotaStore
   readonly discussions: DiscussionStore
   readonly events: EventStore
+  readonly audit: AuditStore
   readonly holds: HoldStore
   readonly packages: PackageStores
   readonly jobs: JobStore
@@ -57,6 +63,7 @@ export async function openStores(file: string, onQuery?: (sql: string) => void):
   return {
     accounts: accountStore(db),
     repos: repoStore(db),
+    accessRequests: accessRequestStore(db),
     refs: refStore(db),
     files: fileStore(db),
     cards: cardStore(db),
@@ -66,6 +73,7 @@ export async function openStores(file: string, onQuery?: (sql: string) => void):
     quotas: quotaStore(db),
     discussions: discussionStore(db),
     events: eventStore(db),
+    audit: auditStore(db),
     holds: holdStore(db),
     packages: packageStores(db),
     jobs: jobStore(db),

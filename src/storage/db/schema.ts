@@ -1,4 +1,5 @@
 import type { Generated } from 'kysely'
+import type { AppKind, AppStage } from '../../domain/apps/ports.js'
 
 /** Table shapes as Kysely sees them. Booleans are 0/1, times ISO-8601 text, JSON is text: the common subset of SQLite and Postgres. */
 export interface Schema {
@@ -181,6 +182,16 @@ export interface Schema {
   xet_chunk: { chunk_hash: string; xorb_hash: string }
   xet_upload: { repo_id: string; xorb_hash: string; is_used: number; created_at: string }
   like: { repo_id: string; user_id: number; created_at: string }
+  access_request: {
+    repo_id: string
+    user_id: number
+    status: 'pending' | 'accepted' | 'rejected'
+    asked_at: string | null
+    decided_at: string | null
+    decided_by: number | null
+    reason: string | null
+    answers: string
+  }
   download_session: { repo_id: string; visitor: string; bucket: number }
   download_day: {
     repo_id: string
@@ -192,13 +203,54 @@ export interface Schema {
   discussion: {
     repo_id: string
     num: number
+    uid: string
     title: string
-    description: string
     author_id: number | null
     is_pull_request: number
     status: 'draft' | 'open' | 'closed' | 'merged'
+    pinned: Generated<number>
+    locked: Generated<number>
+    /** 0: a pull request whose ref is still being made. */
+    opened: Generated<number>
     base_ref: string | null
     head_ref: string | null
+    head_oid: string | null
+    merge_oid: string | null
+    merge_base_oid: string | null
+    created_at: string
+  }
+  /** The last number given out, also to what is gone. */
+  discussion_counter: { repo_id: string; last: number }
+  discussion_event: {
+    id: Generated<number>
+    uid: string
+    repo_id: string
+    num: number
+    type: string
+    author_id: number | null
+    created_at: string
+    data: string
+    content: string | null
+    updated_at: string | null
+    edited: Generated<number>
+    hidden: Generated<number>
+  }
+  discussion_edit: {
+    id: Generated<number>
+    event_id: number
+    author_id: number | null
+    content: string
+    at: string
+  }
+  /** Merges written down before the base moves: whoever finds the base there knows that it was merged. */
+  pull_merge: {
+    repo_id: string
+    num: number
+    oid: string
+    base_ref: string
+    merge_base_oid: string
+    user_id: number | null
+    comment: string | null
     created_at: string
   }
   event: {
@@ -213,6 +265,57 @@ export interface Schema {
     address: string
     dialect: string
     data: string
+    request_id: string | null
+    credential: string | null
+    outcome: Generated<string>
+    /** Of requests: HTTP status, method and path. */
+    status: number | null
+    method: string | null
+    path: string | null
+  }
+  space: {
+    repo_id: string
+    hardware: string | null
+    storage: string | null
+    sleep_seconds: number | null
+    dev_mode: Generated<number>
+    paused: Generated<number>
+    volumes: Generated<string>
+    revision: Generated<number>
+    factory_revision: number | null
+  }
+  space_value: {
+    repo_id: string
+    kind: 'secret' | 'variable'
+    key: string
+    /** Of a secret: sealed. */
+    value: string
+    description: string | null
+    updated_at: string
+  }
+  app_run: {
+    id: string
+    kind: AppKind
+    version: string
+    stage: AppStage
+    url: string | null
+    message: string | null
+    hardware: string | null
+    started_at: string | null
+    checked_at: string
+    used_at: string
+  }
+  endpoint: {
+    id: string
+    namespace_id: number
+    name: string
+    spec: string
+    sealed: string
+    wanted: 'running' | 'paused' | 'scaledToZero'
+    revision: Generated<number>
+    created_by: string | null
+    created_at: string
+    updated_at: string
   }
   job: {
     id: Generated<number>

@@ -8,6 +8,11 @@ import { creatingOwner } from './0007-creating-owner.js'
 import { xet } from './0008-xet.js'
 import { repoLanguage } from './0009-repo-language.js'
 import { packages } from './0010-packages.js'
+import { discussionEvents } from './0011-discussion-events.js'
+import { accessRequest } from './0013-access-request.js'
+import { audit } from './0017-audit.js'
+import { space } from './0018-space.js'
+import { endpoint } from './0019-endpoint.js'
 
 /** In order, append-only: a shipped migration never changes. */
 export const MIGRATIONS: Record<string, Migration> = {
@@ -20,4 +25,9 @@ export const MIGRATIONS: Record<string, Migration> = {
   '0008-xet': xet,
   '0009-repo-language': repoLanguage,
   '0010-packages': packages,
+  '0011-discussion-events': discussionEvents,
+  '0013-access-request': accessRequest,
+  '0017-audit': audit,
+  '0018-space': space,
+  '0019-endpoint': endpoint,
 }
