@@ -4,7 +4,9 @@ import { pipeline } from 'node:stream/promises'
 import type { Request, Response } from 'express'
 import { HubError } from '../domain/errors.js'
 import type { ByteRange } from '../domain/ports.js'
+import { BlockStream } from '../lib/blocks.js'
 import { parseRange } from '../protocol/byte-range.js'
+import { sendBlocks } from './send-blocks.js'
 
 export interface Body {
   readonly size: number
@@ -36,13 +38,15 @@ export async function sendBytes(req: Request, res: Response, body: Body): Promis
     res.status(206)
     res.set('Content-Range', `bytes ${range.first}-${range.last}/${body.size}`)
   }
-  res.set('Content-Length', String(range ? range.last - range.first + 1 : body.size))
+  const length = range ? range.last - range.first + 1 : body.size
+  res.set('Content-Length', String(length))
   if (req.method === 'HEAD' || body.size === 0) {
     res.end()
     return
   }
   const bytes = await body.open(range)
   if (Buffer.isBuffer(bytes)) res.end(bytes)
+  else if (bytes instanceof BlockStream) await sendBlocks(res, bytes.takeBlocks(), length)
   else await pipeline(bytes, res).catch(ignoreClientGone)
 }
 

@@ -1,4 +1,5 @@
-import { Readable } from 'node:stream'
+import type { Readable } from 'node:stream'
+import { type BlockSource, BlockStream } from '../../lib/blocks.js'
 import { hashToHex } from '../../protocol/xet/hash-string.js'
 import { RecordDecoder } from '../../protocol/xet/record-decoder.js'
 import type { ShardTerm } from '../../protocol/xet/shard-format.js'
@@ -11,7 +12,8 @@ import type { ByteRange } from '../ports.js'
 import type { LfsOid } from '../types.js'
 import { ByteWindow } from './byte-window.js'
 import type { XetFile, XetStore, Xorb } from './ports.js'
-import { asStorageFailed, type Xorbs } from './xorbs.js'
+import { asStorageFailed, ChainedBlocks, RecordBlocks } from './record-blocks.js'
+import type { Xorbs } from './xorbs.js'
 
 /** A worker gets records in batches of about so many bytes, raw or stored whichever is more. */
 const BATCH_BYTES = 1024 * 1024
@@ -57,8 +59,7 @@ export class XetContent {
     const runs = this.#runs(this.#termsOf(file, first, last), first, last)
     // what can be known to fail fails before the answer begins
     const head = await runs.next()
-    const content = this.#read(prepend(head, runs))
-    return Readable.from(content, { objectMode: false, highWaterMark: BATCH_BYTES })
+    return new BlockStream(new ChainedBlocks(this.#blocks(prepend(head, runs))))
   }
 
   /** SHA-256 over the chunks of these terms: what the file really is. 32 bytes. */
@@ -130,23 +131,17 @@ export class XetContent {
     }
   }
 
-  async *#read(runs: AsyncIterable<Run>): AsyncGenerator<Buffer, void> {
-    try {
-      for await (const run of runs) {
-        const { index, chunkStart, chunkEnd } = run
-        const decoder = new RecordDecoder(index, chunkStart, chunkEnd)
-        const length = lengthOf(index.rawEnds, chunkStart, chunkEnd)
-        const window = new ByteWindow(run.skip, length - run.skip - run.drop)
-        for await (const block of await this.#open(run))
-          for (const raw of decoder.push(block)) yield window.take(raw)
-        decoder.finish()
-      }
-    } catch (err) {
-      throw asStorageFailed(err)
+  async *#blocks(runs: AsyncGenerator<Run, void>): AsyncGenerator<BlockSource, void> {
+    for await (const run of runs) {
+      const { index, chunkStart, chunkEnd } = run
+      const decoder = new RecordDecoder(index, chunkStart, chunkEnd)
+      const length = lengthOf(index.rawEnds, chunkStart, chunkEnd)
+      const window = new ByteWindow(run.skip, length - run.skip - run.drop)
+      yield new RecordBlocks(await this.#open(run), decoder, window)
     }
   }
 
-  #open({ xorb, index, chunkStart, chunkEnd }: Run): Promise<AsyncIterable<Buffer>> {
+  #open({ xorb, index, chunkStart, chunkEnd }: Run): Promise<Readable> {
     return this.#xorbs.open(xorb, {
       first: startOf(index.recordEnds, chunkStart),
       last: (index.recordEnds[chunkEnd - 1] as number) - 1,

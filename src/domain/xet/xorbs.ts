@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { PassThrough, Readable } from 'node:stream'
 import { LRUCache } from 'lru-cache'
+import { BlockStream } from '../../lib/blocks.js'
 import { isDedupeCandidate } from '../../protocol/xet/content-hash.js'
 import { HASH_BYTES, hashFromHex, hashToHex } from '../../protocol/xet/hash-string.js'
 import { xorbHash } from '../../protocol/xet/merkle-tree.js'
@@ -21,6 +22,7 @@ import { HubError } from '../errors.js'
 import type { ByteRange, ObjectStore } from '../ports.js'
 import { ByteWindow } from './byte-window.js'
 import type { XetStore, Xorb } from './ports.js'
+import { RecordBlocks } from './record-blocks.js'
 
 const INDEX_CACHE_BYTES = 64 * 1024 * 1024
 
@@ -201,16 +203,7 @@ export class Xorbs {
     const records = await this.open(xorb, { first, last })
     const decoder = new RecordDecoder(index, start, end, 'records')
     const window = new ByteWindow(range.first - first, range.last - range.first + 1)
-    async function* verified() {
-      try {
-        for await (const block of records as AsyncIterable<Buffer>)
-          for (const part of decoder.push(block)) yield window.take(part)
-        decoder.finish()
-      } catch (err) {
-        throw asStorageFailed(err)
-      }
-    }
-    return Readable.from(verified(), { objectMode: false, highWaterMark: 1024 * 1024 })
+    return new BlockStream(new RecordBlocks(records, decoder, window))
   }
 
   /** Bytes of the stored records; throws `object_not_found`. */
@@ -260,13 +253,6 @@ export class Xorbs {
 /** What a client sent is at fault: `invalid_input`, in the words of the format. */
 export function asInvalid(err: unknown): unknown {
   return err instanceof XetFormatError ? new HubError('invalid_input', err.message, {}, err) : err
-}
-
-/** Damage on our side is not the client's fault. */
-export function asStorageFailed(err: unknown): unknown {
-  return err instanceof XetFormatError
-    ? new HubError('storage_failed', 'A stored chunk is damaged.', {}, err)
-    : err
 }
 
 /** Position of the chunk whose record holds this byte. */

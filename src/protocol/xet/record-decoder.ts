@@ -1,7 +1,7 @@
 /**
  * Reads stored chunk records block by block, each chunk checked against the hash that it must have before any of it is
  * passed on: as raw bytes, or as the records that they are. Holds at most one record. Uncompressed chunks, the bulk of
- * model files, are not copied: what lies between them (headers of 8 bytes) is closed up inside the block.
+ * model files, are not copied.
  */
 import { RECORD_HEADER_BYTES, readRecordHeader, Scheme, viewChunk } from './chunk-record.js'
 import { chunkHash } from './content-hash.js'
@@ -26,46 +26,35 @@ export class RecordDecoder {
   }
 
   /**
-   * Appends a block, which is overwritten and belongs to the result from now on.
+   * Appends a block, of which the result is made where it can be.
    * @returns the raw bytes (or records) that ended in it, in order.
    * @throws XetFormatError for a chunk that is not the one its hash names.
    */
   push(block: Buffer): Buffer[] {
-    const raw: Buffer[] = []
-    let [from, to] = [0, 0]
-    const flush = () => {
-      if (to > from) raw.push(block.subarray(from, to))
-      from = to = 0
-    }
+    const out: Buffer[] = []
     for (let at = 0; at < block.length; ) {
       const length = this.#recordBytes()
       if (this.#carry || block.length - at < length) {
-        flush()
-        at += this.#fill(block, at, length, raw)
+        at += this.#fill(block, at, length, out)
         continue
       }
       const record = block.subarray(at, at + length)
       const view = this.#verified(record)
       at += length
-      if (this.#output === 'records') {
-        if (to === 0) from = at - length
-        to = at
-        continue
-      }
-      if (!view.stored) {
-        flush()
-        raw.push(Buffer.from(view.bytes))
-        continue
-      }
-      const start = at - view.bytes.length
-      if (to === 0) [from, to] = [start, at]
-      else {
-        block.copyWithin(to, start, at)
-        to += view.bytes.length
-      }
+      if (this.#output === 'records') out.push(record)
+      else out.push(view.stored ? record.subarray(RECORD_HEADER_BYTES) : Buffer.from(view.bytes))
     }
-    flush()
-    return raw
+    return out
+  }
+
+  /** Bytes to the end of the record before which at most `bytes` more (but at least one record) have come. */
+  wholeRecords(bytes: number): number {
+    const { recordEnds } = this.#index
+    const start =
+      (this.#chunk === 0 ? 0 : (recordEnds[this.#chunk - 1] as number)) + this.#carryFill
+    let end = this.#chunk
+    while (end + 1 < this.#end && (recordEnds[end + 1] as number) - start <= bytes) end += 1
+    return Math.max((recordEnds[end] as number) - start, 1)
   }
 
   /** Ends the stream. @throws XetFormatError when records are missing. */

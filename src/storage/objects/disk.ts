@@ -6,6 +6,7 @@ import { pipeline } from 'node:stream/promises'
 import { HubError } from '../../domain/errors.js'
 import { asChecksumError, readThrough } from '../../domain/lfs/checked-bytes.js'
 import type { ObjectStore, PartUpload } from '../../domain/ports.js'
+import { openFileBlocks } from '../../lib/blocks.js'
 import { ByteCheck } from '../../lib/byte-check.js'
 import { newId } from '../../lib/ids.js'
 import { hasEnded, PROCESS_INSTANCE } from '../../lib/process-instance.js'
@@ -55,14 +56,10 @@ export function diskStore(root: string): ObjectStore {
       return stat(path(key)).then((it) => it.size, ignoreMissing)
     },
     async open(key, range) {
-      const file = await open(path(key), 'r').catch((err: NodeJS.ErrnoException) => {
+      return openFileBlocks(path(key), range).catch((err: NodeJS.ErrnoException) => {
         if (err.code === 'ENOENT')
           throw new HubError('object_not_found', 'Object not found', { key })
         throw err
-      })
-      return file.createReadStream({
-        highWaterMark: CHUNK_BYTES,
-        ...(range ? { start: range.first, end: range.last } : {}),
       })
     },
     async verify(key, expect, signal) {
