@@ -1,7 +1,11 @@
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { createWriteStream } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
+import { type IncomingMessage, request } from 'node:http'
 import { connect } from 'node:net'
 import { join } from 'node:path'
+import { pipeline } from 'node:stream/promises'
 import Database from 'better-sqlite3'
 import { expect, test } from 'vitest'
 import { SETTINGS } from '../../src/config/config.js'
@@ -234,6 +238,80 @@ test('SIGTERM lets a running upload end, refuses new connections and exits 0', a
   socket.write(body.slice(5))
   expect(await hub.exited).toBe(0)
   expect(reply).toMatch(/^HTTP\/1\.1 200 /)
+}, 120_000)
+
+test('SIGTERM lets a clone and an LFS upload end', async () => {
+  const data = ['--port', '0', '--data', await tempDir()]
+  const hub = await startProcess([...data, '--shutdown-seconds', '60'])
+  const token = /write token\s+(\S+)/.exec(hub.stdout())?.[1] ?? ''
+  const remote = (url: string) => `${url.replace('://', `://packer:${token}@`)}/packer/first.git`
+  await api(hub.url, '/api/repos/create', token, { name: 'first' })
+  const dir = await tempDir()
+  await gitOk(dir, ['clone', '-q', remote(hub.url), 'work'])
+  const work = join(dir, 'work')
+  await writeFile(join(work, 'noise'), randomBytes(24_000_000)) // more than sockets keep
+  await gitOk(work, ['add', '.'])
+  await gitOk(work, ['commit', '-q', '-m', 'noise'])
+  await gitOk(work, ['push', '-q'])
+  const head = await gitOk(work, ['rev-parse', 'HEAD'])
+  const bytes = randomBytes(300_000)
+  const oid = createHash('sha256').update(bytes).digest('hex')
+  const batch = await api(hub.url, '/packer/first.git/info/lfs/objects/batch', token, {
+    operation: 'upload',
+    objects: [{ oid, size: bytes.length }],
+  })
+  const { objects } = (await batch.json()) as {
+    objects: { actions: { upload: { href: string } } }[]
+  }
+
+  const upload = request(objects[0]?.actions.upload.href ?? '', { method: 'PUT', agent: false })
+  const stored = once(upload, 'response')
+  upload.setHeader('Content-Length', bytes.length)
+  upload.write(bytes.subarray(0, 100_000))
+  const fetching = request(`${hub.url}/packer/first.git/git-upload-pack`, {
+    method: 'POST',
+    agent: false,
+    headers: { 'Content-Type': 'application/x-git-upload-pack-request' },
+  })
+  fetching.end(`0032want ${head}\n00000009done\n`)
+  const [pack] = (await once(fetching, 'response')) as [IncomingMessage]
+  hub.signal('SIGTERM')
+  await until(() =>
+    fetch(`${hub.url}/healthz`).then(
+      () => false,
+      () => true,
+    ),
+  )
+  upload.end(bytes.subarray(100_000))
+  expect((await stored)[0].statusCode).toBe(200)
+  const file = join(dir, 'answer.pack')
+  await pipeline(pack, createWriteStream(file))
+  expect(await hub.exited).toBe(0)
+  const received = await readFile(file)
+  expect(received.subarray(0, 8).toString()).toBe('0008NAK\n')
+  await writeFile(file, received.subarray(8))
+  await gitOk(dir, ['init', '-q', '--bare', 'whole'])
+  await gitOk(join(dir, 'whole'), ['index-pack', '--strict', file])
+  const again = await startProcess(data)
+  const verify = await api(again.url, '/packer/first.git/info/lfs/objects/batch', token, {
+    operation: 'download',
+    objects: [{ oid, size: bytes.length }],
+  })
+  expect(await verify.json()).toMatchObject({ objects: [{ actions: { download: {} } }] })
+}, 120_000)
+
+test('a rejection nobody handled is logged and no more; after an uncaught exception the process ends with 1', async () => {
+  const faults = `process.on('SIGHUP', () => void Promise.reject(new Error('a stray rejection')))
+    process.on('SIGUSR2', () => { throw new Error('a stray exception') })`
+  const hub = await startProcess(['--port', '0', '--data', await tempDir()], {
+    NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(faults)}`,
+  })
+  hub.signal('SIGHUP')
+  await until(async () => hub.stderr().includes('a stray rejection'))
+  expect((await fetch(`${hub.url}/healthz`)).status).toBe(200)
+  hub.signal('SIGUSR2')
+  expect(await hub.exited).toBe(1)
+  expect(hub.stderr()).toContain('a stray exception')
 }, 120_000)
 
 test('what does not end in time is cut, and the exit code is still 0', async () => {
