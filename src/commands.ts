@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { type Command, InvalidArgumentError } from 'commander'
 import { pino } from 'pino'
+import { addAuditCommand, recordCommand } from './audit-command.js'
 import { readConfig } from './config/config.js'
 import { issueToken } from './domain/accounts/login.js'
 import type { TokenRole, User } from './domain/types.js'
@@ -12,6 +13,9 @@ import { backUp } from './storage/backup/backup.js'
 
 /** The subcommands besides `serve`. Each works on the data directory and may run while the hub does. */
 export function addCommands(program: Command): void {
+  program.hook('preAction', (_program, command) => {
+    running = command
+  })
   const data = ['--data <dir>', 'data directory (PACKHORSE_DATA)'] as const
 
   const user = program.command('user').description('accounts')
@@ -197,6 +201,8 @@ export function addCommands(program: Command): void {
       print('packhorse fsck --lfs reads all of it')
     })
 
+  addAuditCommand(program, withDomain)
+
   const jobs = program.command('jobs').description('background work')
   jobs
     .command('run')
@@ -204,6 +210,9 @@ export function addCommands(program: Command): void {
     .option(...data)
     .action((o: { data?: string }) => withDomain(o, ({ jobs }) => jobs.drain()))
 }
+
+/** What this process was called for. */
+let running: Command | undefined
 
 async function withDomain(
   options: { data?: string | undefined },
@@ -213,7 +222,8 @@ async function withDomain(
   await mkdir(config.dataDir, { recursive: true })
   const closer = new Closer()
   try {
-    await work(await openDomain(config, pino({ level: 'warn' }, pino.destination(2)), closer))
+    const domain = await openDomain(config, pino({ level: 'warn' }, pino.destination(2)), closer)
+    await recordCommand(domain.audit, running, () => work(domain))
   } finally {
     await closer.close()
   }

@@ -145,6 +145,14 @@ const Env = z.object({
   MIRROR_LOCK_SECONDS: integer(10, 7 * 86_400)
     .default(3_600)
     .describe('how long a .repo.lock lasts that its mirror does not renew'),
+  AUDIT_DAYS: integer(0, 36_500)
+    .default(365)
+    .describe('how long the audit log is kept; 0 = for ever'),
+  AUDIT_REFUSALS: integer(1, 1_000_000)
+    .default(60)
+    .describe(
+      'refused and anonymous acts a minute that the audit log keeps, a fifth of them from one source; the others are only counted',
+    ),
   ABF_HOURLY_CALLS: integer(1)
     .default(2_000)
     .describe('calls of the ABF API per account, or address, and hour'),
@@ -275,6 +283,7 @@ function readS3(env: z.infer<typeof Env>) {
 export type S3Config = NonNullable<Config['s3']>
 
 function parseBytes(text: string): number {
+    audit: { keepDays: env.AUDIT_DAYS, refusalsPerMinute: env.AUDIT_REFUSALS },
   const [, number = '', unit = ''] = /^([\d.]+)\s*([a-z]*)$/i.exec(text.trim()) ?? []
   const u = unit.toLowerCase().replace(/b$/, '')
   const base = u.endsWith('i') ? 1024 : 1000

@@ -74,6 +74,8 @@ export interface Caller {
   readonly via: 'anonymous' | 'password' | 'token' | 'session' | 'admin_token' | 'signed'
   readonly token: Token | undefined
   readonly address: string
+  /** Id of the request, as the log and the audit log have it. */
+  readonly requestId?: string
 }
 
 export interface RepoAddress {
@@ -172,3 +174,7 @@ export interface HubEvent {
   readonly dialect: string
   readonly data: Readonly<Record<string, unknown>>
 }
+  /** The request that it was part of. */
+  readonly request?: string | null
+  /** What the actor proved to be: `password`, `token:<id>`, `session:<id>`, `admin_token`, … */
+  readonly credential?: string | null

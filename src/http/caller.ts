@@ -13,9 +13,17 @@ const CALLERS = new WeakMap<Request, Caller | HubError>()
 
 export function authenticate(login: Login, baseUrl: (req: Request) => string): RequestHandler {
   return async (req: Request, _res: Response, next: NextFunction) => {
-    CALLERS.set(req, await identify(login, req, baseUrl))
+    actAs(req, await identify(login, req, baseUrl))
     next()
   }
+}
+
+/** Who is asking turned out on the way: a login, or a link or token that speaks for somebody. Answers the caller to go on with. */
+export function actAs<C extends Caller | HubError>(req: Request, caller: C): C {
+  // into the caller itself: who knows it by identity (Access.openedBy) goes on knowing it
+  if (!(caller instanceof HubError)) Object.assign(caller, { requestId: String(req.id) })
+  CALLERS.set(req, caller)
+  return caller
 }
 
 /** Who is asking. Throws what was wrong with the credentials. */

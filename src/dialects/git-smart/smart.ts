@@ -1,5 +1,7 @@
 import { Readable } from 'node:stream'
 import { HubError } from '../../domain/errors.js'
+import type { FetchAnswer } from '../../domain/ports.js'
+import { noteRead } from '../../http/audit.js'
 import { abortSignalOf, bodyStream, dropRest } from '../../http/body.js'
 import { callerOf } from '../../http/caller.js'
 import { advertiseV2, commandOf, formatLsRefs, parseLsRefs } from '../../protocol/git-v2.js'
@@ -57,6 +59,7 @@ export async function uploadPack(it: GitRequest): Promise<void> {
   await parts.git.runService(opened.repo.id, {
     service: 'upload-pack',
     protocol,
+  noteRead(req)
     input: Readable.from(joined(head, rest), { objectMode: false }),
     output: res,
     signal: abortSignalOf(res),

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { requireProposer } from '../../domain/access/access.js'
 import { HubError } from '../../domain/errors.js'
+import { noteRead } from '../../http/audit.js'
 import { check, readJson } from '../../http/body.js'
 import { boolParam } from './params.js'
 import type { HfRequest, RepoRoute } from './parts.js'
@@ -28,6 +29,7 @@ export const preuploadRoutes: readonly RepoRoute[] = [
 ]
 
 async function preupload(it: HfRequest): Promise<void> {
+  noteRead(it.req)
   const { req, res, parts, caller, opened, params } = it
   const revision = params[0] ?? ''
   if (boolParam(req, 'create_pr')) requireProposer(caller, opened.repo)

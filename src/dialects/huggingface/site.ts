@@ -3,6 +3,7 @@ import { requireUser } from '../../domain/access/access.js'
 import type { TagType } from '../../domain/cards/card.js'
 import { HubError } from '../../domain/errors.js'
 import { REPO_KINDS, type RepoKind } from '../../domain/types.js'
+import { noteRead } from '../../http/audit.js'
 import { callerOf } from '../../http/caller.js'
 import { fieldsOf } from './fields.js'
 import { list } from './list.js'
@@ -27,7 +28,8 @@ export function siteRoutes(router: Router, parts: HfParts): void {
   router.get('/api/agent-harnesses', (_req, res) => {
     res.json({ standardEnvVars: [], harnesses: {} })
   })
-  router.all('/api/telemetry/*topic', (_req, res) => {
+  router.all('/api/telemetry/*topic', (req, res) => {
+    noteRead(req)
     res.status(204).end()
   })
 }

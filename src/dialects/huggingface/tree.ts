@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { Entry } from '../../domain/content/contents.js'
 import { HubError } from '../../domain/errors.js'
 import type { GitOid, Repo } from '../../domain/types.js'
+import { noteRead } from '../../http/audit.js'
 import { check, readBody } from '../../http/body.js'
 import { boolParam, decodeCursor, encodeCursor, intParam, linkNext, textParam } from './params.js'
 import type { HfParts, HfRequest } from './parts.js'
@@ -57,6 +58,7 @@ const PathsBody = z.object({
 
 /** POST paths-info/{rev}, as a form (Python) or JSON (JavaScript). Unknown paths are left out. */
 export async function pathsInfo(it: HfRequest): Promise<void> {
+  noteRead(it.req)
   const { parts, res, opened, params } = it
   const { repo } = opened
   const body = check(PathsBody, await readFormOrJson(it))

@@ -2,6 +2,7 @@ import type { Router } from 'express'
 import { z } from 'zod'
 import { checkCardYaml } from '../../domain/cards/card-check.js'
 import { HubError } from '../../domain/errors.js'
+import { noteRead } from '../../http/audit.js'
 import { check, readJson } from '../../http/body.js'
 
 const MAX_BODY = 12 * 1024 * 1024
@@ -14,6 +15,7 @@ const Body = z.object({
 /** Clients ask before they commit a README.md; errors are answered in the same shape (huggingface-wire C2.9). */
 export function validateYamlRoute(router: Router): void {
   router.post('/api/validate-yaml', async (req, res) => {
+    noteRead(req)
     try {
       const { content, repoType } = check(Body, await readJson(req, MAX_BODY))
       const found = checkCardYaml(content, repoType ?? 'model')

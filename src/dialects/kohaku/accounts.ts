@@ -5,7 +5,7 @@ import { SESSION_SECONDS } from '../../domain/accounts/tokens.js'
 import { HubError } from '../../domain/errors.js'
 import type { Caller, OrgRole, Repo, User } from '../../domain/types.js'
 import { check, readJson } from '../../http/body.js'
-import { isCrossSite, SESSION_COOKIE } from '../../http/caller.js'
+import { actAs, isCrossSite, SESSION_COOKIE } from '../../http/caller.js'
 import {
   actorOf,
   type KohakuParts,
@@ -124,8 +124,14 @@ async function loginForSession(it: KohakuRequest): Promise<void> {
 async function byPassword({ req, parts }: KohakuRequest): Promise<{ user: User }> {
   requireSameSite(req, parts)
   const { username, password } = check(LoginBody, await readJson(req, MAX_JSON))
-  const caller = await parts.login.byPassword(username, password, req.ip ?? '')
-  return { user: requireUser(caller) }
+  try {
+    return {
+      user: requireUser(actAs(req, await parts.login.byPassword(username, password, req.ip ?? ''))),
+    }
+  } catch (err) {
+    if (err instanceof HubError) actAs(req, err)
+    throw err
+  }
 }
 
 /** Another site's page must not log a browser in to an account of its own choice. */
@@ -207,6 +213,6 @@ async function changePassword({ req, res, parts, caller }: KohakuRequest): Promi
       throw new HubError('forbidden', 'The old password is not right.')
     throw err
   })
-  await parts.accounts.changePassword(user, body.new_password, caller.token?.id)
+  await parts.accounts.changePassword(user, body.new_password, actorOf(caller), caller.token?.id)
   res.json({ success: true, message: 'Password changed' })
 }

@@ -89,7 +89,7 @@ async function changeUser(it: KohakuRequest): Promise<void> {
   const user = await readUser(it)
   const body = check(ChangeBody, await readJson(it.req, MAX_JSON))
   if (body.email !== undefined) await accounts.changeEmail(user, body.email || null)
-  if (body.password !== undefined) await accounts.changePassword(user, body.password)
+  if (body.password !== undefined) await accounts.changePassword(user, body.password, actorOf(it.caller))
   await stores.accounts.updateUser(user.id, {
     ...(body.is_active !== undefined ? { isActive: body.is_active } : {}),
     ...(body.is_admin !== undefined ? { isSiteAdmin: body.is_admin } : {}),

@@ -8,6 +8,7 @@ import type { AccountStore } from '../../domain/accounts/ports.js'
 import type { Registry } from '../../domain/accounts/registry.js'
 import type { Tokens } from '../../domain/accounts/tokens.js'
 import type { UserRemoval } from '../../domain/accounts/user-removal.js'
+import type { AuditLog } from '../../domain/audit/audit-log.js'
 import type { Actor } from '../../domain/events/events.js'
 import type { EventStore } from '../../domain/events/ports.js'
 import type { JobStore } from '../../domain/jobs/ports.js'
@@ -26,6 +27,7 @@ import { parseKind } from '../../protocol/repo-path.js'
 export interface KohakuParts {
   readonly access: Access
   readonly accounts: Registry
+  readonly audit: AuditLog
   readonly avatars: Avatars
   readonly invitations: Invitations
   readonly login: Login

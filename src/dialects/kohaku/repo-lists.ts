@@ -3,6 +3,7 @@ import { HubError } from '../../domain/errors.js'
 import { checkNamespaceName, checkRepoName, nameKey } from '../../domain/repos/names.js'
 import type { RepoListQuery } from '../../domain/repos/ports.js'
 import { REPO_KINDS, type RepoKind } from '../../domain/types.js'
+import { noteRead } from '../../http/audit.js'
 import { check, readJson } from '../../http/body.js'
 import { type KohakuRequest, type KohakuRoute, MAX_JSON, param } from './parts.js'
 import { intQuery, Kind, listed, wordQuery } from './shapes.js'
@@ -83,6 +84,7 @@ export function dayOf(daysAgo: number): string {
 
 /** Whether a name is free, for a repository (with a namespace) or an account. Nobody learns of repositories hidden from them. */
 async function checkName(it: KohakuRequest): Promise<void> {
+  noteRead(it.req)
   const { name, namespace, type } = check(CheckBody, await readJson(it.req, MAX_JSON))
   const normalized_name = nameKey(name)
   try {

@@ -4,6 +4,7 @@ import type { SignedAction } from '../../domain/access/signed-actions.js'
 import { HubError } from '../../domain/errors.js'
 import type { DownloadStep, UploadStep } from '../../domain/lfs/objects.js'
 import type { Caller } from '../../domain/types.js'
+import { noteRead } from '../../http/audit.js'
 import { check, readJson } from '../../http/body.js'
 import { callerOf } from '../../http/caller.js'
 import { LFS_JSON, LFS_STATUS } from './errors.js'
@@ -36,6 +37,7 @@ type Answer = Record<string, unknown>
 /** POST objects/batch (git-lfs docs/api/batch.md), also as Hugging Face clients speak it (huggingface-wire C2.2–C2.4). */
 export async function batch(it: LfsRequest): Promise<void> {
   const request = check(BatchRequest, await readJson(it.req, MAX_BATCH_BYTES))
+  if (request.operation === 'download') noteRead(it.req)
   if (request.hash_algo && !['sha256', 'sha_256'].includes(request.hash_algo))
     throw new HubError('conflict', 'Only the hash algorithm sha256 is supported.')
   const transfers = request.transfers?.length ? request.transfers : ['basic']

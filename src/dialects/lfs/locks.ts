@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { requireUser } from '../../domain/access/access.js'
 import { HubError } from '../../domain/errors.js'
 import type { LfsLock } from '../../domain/lfs/ports.js'
+import { noteRead } from '../../http/audit.js'
 import { check, readJson } from '../../http/body.js'
 import { callerOf } from '../../http/caller.js'
 import { LFS_JSON } from './errors.js'
@@ -52,6 +53,7 @@ export async function listLocks({ req, res, opened, parts }: LfsRequest): Promis
 }
 
 export async function verifyLocks({ req, res, opened, parts }: LfsRequest): Promise<void> {
+  noteRead(req)
   // git-lfs asks before each push: who cannot push has no use for it (docs/api/locking.md, 403)
   await parts.access.openRepo(callerOf(req), opened.repo, 'write')
   const user = requireUser(callerOf(req))

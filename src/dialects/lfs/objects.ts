@@ -4,6 +4,7 @@ import type { SignedAction } from '../../domain/access/signed-actions.js'
 import { HubError } from '../../domain/errors.js'
 import type { Caller, Repo, Right } from '../../domain/types.js'
 import { abortSignalOf, check, readJson, takeBody } from '../../http/body.js'
+import { actAs } from '../../http/caller.js'
 import { sendBytes } from '../../http/send-bytes.js'
 import { LFS_JSON } from './errors.js'
 import type { LfsParts } from './parts.js'
@@ -94,7 +95,7 @@ async function authorise(
   const action = parts.signer.verify(String(req.query.token ?? ''), op)
   if (action.repoId !== req.params.repoId || action.oid !== req.params.oid)
     throw new HubError('not_authenticated', 'This link is for another object.')
-  const caller = await callerBehind(parts, action, req.ip ?? '')
+  const caller = actAs(req, await callerBehind(parts, action, req.ip ?? ''))
   const found = await parts.repos.findById(action.repoId)
   if (!found) throw new HubError('repo_not_found', 'Repository not found')
   const opened = await parts.access.openRepo(caller, found, action.proposal ? 'read' : right)

@@ -1,5 +1,6 @@
 import { type RequestHandler, Router } from 'express'
 import { HubError } from '../../domain/errors.js'
+import { noteRead } from '../../http/audit.js'
 import { listed, tableOf } from '../../http/route-list.js'
 import { findChunk } from './chunks.js'
 import { sendData } from './data.js'
@@ -55,6 +56,7 @@ export function xet(parts: XetParts): Router {
 }
 
 async function ignoreTelemetry({ req, res }: XetRequest): Promise<void> {
+  noteRead(req)
   req.resume()
   res.status(204).end()
 }

@@ -87,7 +87,11 @@ export class Login {
     this.#running.set(seen, attempt)
     const right = await attempt.finally(() => this.#running.delete(seen))
     if (!user || !hash || !right)
-      throw new HubError('bad_credentials', 'Invalid username or password.')
+      throw new HubError(
+        'bad_credentials',
+        'Invalid username or password.',
+        user ? { account: user.name } : {},
+      )
     this.#verified.set(seen, true)
     return this.#callerOf(user, address, 'password', 'admin', undefined)
   }

@@ -95,8 +95,14 @@ export class Registry {
   }
 
   /** Every session but the caller's ends; who knew the old password is out. */
-  async changePassword(user: User, password: string, keepTokenId?: string): Promise<void> {
+  async changePassword(
+    user: User,
+    password: string,
+    actor: Actor,
+    keepTokenId?: string,
+  ): Promise<void> {
     await this.setPassword(user.id, password)
+    await this.#events.add(makeEvent('account.password', actor, undefined, { name: user.name }))
     await this.#accounts.deleteSessions(user.id, keepTokenId)
   }
 

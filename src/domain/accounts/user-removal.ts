@@ -1,6 +1,7 @@
 import { requireSiteAdmin } from '../access/access.js'
 import { HubError } from '../errors.js'
-import type { Actor } from '../events/events.js'
+import { type Actor, makeEvent } from '../events/events.js'
+import type { EventStore } from '../events/ports.js'
 import type { JobStore } from '../jobs/ports.js'
 import type { RepoStore } from '../repos/ports.js'
 import type { RepoRegistry } from '../repos/registry.js'
@@ -15,17 +16,20 @@ export class UserRemoval {
   readonly #repos: RepoStore
   readonly #jobs: JobStore
   readonly #registry: RepoRegistry
+  readonly #events: EventStore
 
   constructor(parts: {
     accounts: AccountStore
     repos: RepoStore
     jobs: JobStore
     registry: RepoRegistry
+    events: EventStore
   }) {
     this.#accounts = parts.accounts
     this.#repos = parts.repos
     this.#jobs = parts.jobs
     this.#registry = parts.registry
+    this.#events = parts.events
   }
 
   /**
@@ -44,6 +48,7 @@ export class UserRemoval {
     if (owned > 0 && !force)
       throw new HubError('conflict', `${user.name} owns ${owned} repositories.`)
     await this.#accounts.updateUser(user.id, { isActive: false })
+    await this.#events.add(makeEvent('account.delete', actor, undefined, { name: user.name }))
     await this.#accounts.deleteSessions(user.id)
     for (;;) {
       const page = await this.#repos.list({

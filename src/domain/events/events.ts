@@ -14,6 +14,8 @@ export const EVENT_TYPES = [
   'access.decide',
   'account.create',
   'account.token',
+  'account.password',
+  'account.delete',
   'account.quota',
   'org.create',
   'org.member',

@@ -15,6 +15,7 @@ export class JobRunner {
   readonly #every = new Map<string, number>()
   readonly #onError: (err: unknown, job?: Job) => void
   readonly #abort = new AbortController()
+  #onDone: (job: Job) => Promise<void> = async () => undefined
   #timer: NodeJS.Timeout | undefined
   #running: Promise<void> | undefined
 
@@ -28,6 +29,11 @@ export class JobRunner {
     this.#owner = options.owner
     this.#intervalMs = options.intervalMs
     this.#onError = options.onError
+  }
+
+  /** Called with every job that went well, before it counts as done. */
+  onDone(hear: (job: Job) => Promise<void>): void {
+    this.#onDone = hear
   }
 
   handle(kind: string, handler: JobHandler): void {
@@ -88,6 +94,7 @@ export class JobRunner {
       const handler = this.#handlers.get(job.kind)
       if (!handler) throw new Error(`no handler for ${job.kind}`)
       await handler(job, this.#abort.signal)
+      await this.#onDone(job)
       await this.#store.finish(job.id, this.#owner)
       await this.#planNext(job.kind)
     } catch (err) {

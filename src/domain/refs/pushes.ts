@@ -16,6 +16,14 @@ interface PushTrace {
   readonly reserved: (() => Promise<void>)[]
 }
 
+/** Hears of every push that the policy turned away. */
+export type RefusedPush = (
+  repo: Repo,
+  actor: Actor,
+  updates: readonly RefUpdate[],
+  lines: readonly string[],
+) => void
+
 const LOCAL_ACTOR: Actor = { ...HUB_ACTOR, dialect: 'disk' }
 
 /** Takes pushes in: git does the work, the policy decides in pre-receive, the recorder follows in post-receive. */
@@ -26,6 +34,7 @@ export class Pushes {
   readonly #repos: RepoStore
   readonly #lfs: LfsStore
   readonly #maxPushBytes: number | undefined
+  #onRefused: RefusedPush = () => undefined
 
   constructor(parts: {
     git: GitEngine
@@ -41,6 +50,10 @@ export class Pushes {
     this.#repos = parts.repos
     this.#lfs = parts.lfs
     this.#maxPushBytes = parts.maxPushBytes
+  }
+
+  onRefused(hear: RefusedPush): void {
+    this.#onRefused = hear
   }
 
   async receive(
@@ -93,8 +106,8 @@ export class Pushes {
     call: HookCall,
     trace: PushTrace,
   ): Promise<HookAnswer> {
-    if (call.hook === 'pre-receive')
-      return this.#policy.preReceive(
+    if (call.hook === 'pre-receive') {
+      const answer = await this.#policy.preReceive(
         repo,
         right,
         actor,
@@ -102,6 +115,9 @@ export class Pushes {
         (pointer) => trace.named.push(pointer.oid),
         (settle) => trace.reserved.push(settle),
       )
+      if (!answer.accept) this.#onRefused(repo, actor, call.updates, answer.lines)
+      return answer
+    }
     try {
       await this.adoptDefaultBranch(repo, call.updates)
       await this.#recorder.recordRefUpdates(repo.id, actor)

@@ -19,6 +19,8 @@ export function eventRow(event: HubEvent): Insertable<Schema['event']> {
     dialect: event.dialect,
     data: JSON.stringify(event.data),
   }
+    request_id: event.request ?? null,
+    credential: event.credential ?? null,
 }
 
 export async function addEvents(
@@ -36,6 +38,8 @@ export function eventStore(db: Db): EventStore {
       if (repoId !== undefined) query = query.where('repo_id', '=', repoId)
       const rows = await query.orderBy('id').limit(limit).execute()
       return rows.map((row) => {
+      // requests stand here for the audit log
+      query = query.where('method', 'is', null)
         const [namespace = '', name = ''] = (row.repo_name ?? '').split('/')
         return {
           id: row.id,
