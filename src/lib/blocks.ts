@@ -109,16 +109,9 @@ class FileBlocks implements BlockSource {
   async #next(bytes: number): Promise<Block | undefined> {
     const wanted = Math.min(bytes, this.#last - this.#at + 1)
     if (wanted <= 0) return undefined
-    const buffer = lend(wanted)
-    let fill = 0
-    while (fill < wanted) {
-      const { bytesRead } = await this.#file.read(buffer, fill, wanted - fill, this.#at)
-      if (bytesRead === 0) break
-      fill += bytesRead
-      this.#at += bytesRead
-    }
-    if (fill === 0) return undefined
-    return { parts: [buffer.subarray(0, fill)], release: () => giveBack(buffer) }
+    const block = await readBlock(this.#file, this.#at, wanted)
+    for (const part of block?.parts ?? []) this.#at += part.length
+    return block
   }
 
   /** Waits for the read under way: the file may not go from under it. */
@@ -128,11 +121,30 @@ class FileBlocks implements BlockSource {
   }
 }
 
-function lend(bytes: number): Buffer {
+/** `bytes` of a file from `position` on, fewer only where it ends; undefined at its end. */
+export async function readBlock(
+  file: FileHandle,
+  position: number,
+  bytes: number,
+): Promise<Block | undefined> {
+  const buffer = lend(bytes)
+  let fill = 0
+  while (fill < bytes) {
+    const { bytesRead } = await file.read(buffer, fill, bytes - fill, position + fill)
+    if (bytesRead === 0) break
+    fill += bytesRead
+  }
+  if (fill === 0) return undefined
+  return { parts: [buffer.subarray(0, fill)], release: () => giveBack(buffer) }
+}
+
+/** Memory of at least so many bytes, from what was given back where there is some. */
+export function lend(bytes: number): Buffer {
   if (bytes <= SMALL_BLOCK_BYTES) return Buffer.allocUnsafeSlow(bytes)
   return free.pop() ?? Buffer.allocUnsafeSlow(Math.max(bytes, BLOCK_BYTES))
 }
 
-function giveBack(buffer: Buffer): void {
+/** Nobody reads or writes it any more, the kernel included. */
+export function giveBack(buffer: Buffer): void {
   if (buffer.length === BLOCK_BYTES && free.length < MAX_FREE) free.push(buffer)
 }

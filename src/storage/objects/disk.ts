@@ -1,4 +1,4 @@
-import { createReadStream, createWriteStream, type WriteStream } from 'node:fs'
+import { createReadStream } from 'node:fs'
 import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { Readable } from 'node:stream'
@@ -8,6 +8,7 @@ import { asChecksumError, readThrough } from '../../domain/lfs/checked-bytes.js'
 import type { ObjectStore, PartUpload } from '../../domain/ports.js'
 import { openFileBlocks } from '../../lib/blocks.js'
 import { ByteCheck } from '../../lib/byte-check.js'
+import { FileSink } from '../../lib/file-sink.js'
 import { newId } from '../../lib/ids.js'
 import { hasEnded, PROCESS_INSTANCE } from '../../lib/process-instance.js'
 import { requireParts } from './part-sizes.js'
@@ -33,11 +34,7 @@ export function diskStore(root: string): ObjectStore {
     const incoming = await temporary()
     const target = path(key)
     const check = new ByteCheck(expect)
-    const file = createWriteStream(incoming, {
-      flags: 'wx',
-      flush: true,
-      highWaterMark: CHUNK_BYTES,
-    })
+    const file = new FileSink(incoming)
     try {
       await pipeline(body, check, file, { signal })
       await moveInto(incoming, target)
@@ -108,7 +105,7 @@ function diskParts(root: string, put: ObjectStore['put']): PartUpload {
     async putPart(_key, uploadId, number, body, size, signal) {
       const incoming = join(directory(uploadId), `${PROCESS_INSTANCE}-${number}.${newId()}`)
       const check = new ByteCheck({ size })
-      const file = createWriteStream(incoming, { flags: 'wx', flush: true })
+      const file = new FileSink(incoming)
       try {
         await pipeline(body, check, file, { signal })
         await rename(incoming, join(directory(uploadId), String(number)))
@@ -166,7 +163,7 @@ async function partSizes(directory: string): Promise<Map<number, number> | undef
 
 /** The rename itself, and directories made for it, must survive a power cut before anybody is told that the object is there. */
 /** A pipeline may fail while the file is still being opened: removed before that, it would appear again. */
-async function removeClosed(file: WriteStream, path: string): Promise<void> {
+async function removeClosed(file: FileSink, path: string): Promise<void> {
   if (!file.closed) await new Promise<void>((resolve) => file.once('close', () => resolve()))
   await rm(path, { force: true })
 }
