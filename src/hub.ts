@@ -33,7 +33,8 @@ import { RefEdits } from './domain/commits/ref-edits.js'
 import { CommitTargets } from './domain/commits/targets.js'
 import { UploadModes } from './domain/commits/upload-modes.js'
 import { Contents } from './domain/content/contents.js'
-import { PullRequests } from './domain/discussions/pull-requests.js'
+import { discussionServices } from './domain/discussions/index.js'
+import { PullTracker } from './domain/discussions/pull-tracker.js'
 import { Downloads } from './domain/downloads/downloads.js'
 import { HubError } from './domain/errors.js'
 import { AccessRequests } from './domain/gating/access-requests.js'
@@ -123,15 +124,16 @@ export async function openDomain(config: Config, log: Logger, closer: Closer) {
   const objects = new LfsObjects({ ...stores, store, access, quotas, policy, chunked, limits })
   const contents = new Contents({ ...stores, git, objects })
   const cards = new Cards({ cards: stores.cards, contents })
-  const recorder = new RefRecorder({ ...stores, git, cards })
+  const tracker = new PullTracker({ ...stores, git })
+  const recorder = new RefRecorder({ ...stores, git, cards, pulls: tracker })
   const committer = new Committer({ git, access, policy, recorder })
   const pushes = new Pushes({ ...stores, git, policy, recorder, maxPushBytes: config.maxPushBytes })
   const holds = new Holds({ holds: stores.holds, git, owner })
   const registry = new RepoRegistry({ ...stores, git, access, committer, quotas, policy, owner })
   const squash = new Squash({ ...stores, git, holds, policy, recorder })
   const revisions = new Revisions(git)
-  const pulls = new PullRequests({ ...stores, git, committer })
-  const targets = new CommitTargets({ git, access, pulls })
+  const talks = discussionServices({ ...stores, git, committer, recorder })
+  const targets = new CommitTargets({ git, access, pulls: talks.pulls })
   const fileCommits = new FileCommits({ git, committer, objects, quotas, revisions })
   const collector = new LfsCollector({ ...stores, git, store })
   const secret = await stores.settings.findOrCreate(
@@ -293,7 +295,7 @@ export async function openDomain(config: Config, log: Logger, closer: Closer) {
     recorder,
     committer,
     revisions,
-    pulls,
+    ...talks,
     targets,
     fileCommits,
     uploadModes: new UploadModes(git),

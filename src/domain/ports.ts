@@ -132,7 +132,7 @@ export interface GitEngine {
   log(
     id: RepoId,
     from: GitOid,
-    options: { skip: number; limit: number; path?: string },
+    options: { skip: number; limit: number; path?: string; not?: readonly GitOid[] },
   ): Promise<CommitInfo[]>
   countCommits(id: RepoId, from: GitOid, not?: GitOid): Promise<number>
   /** The object at a path of a commit or tree; undefined when there is none. */
@@ -239,10 +239,27 @@ export interface GitEngine {
     to: GitOid,
     maxBytes: number,
   ): Promise<Map<string, string> | undefined>
-  /** A commit object with this tree and these parents; no ref moves. */
+  /** Paths that `mergeTree` would find in conflict; nothing is written. Undefined when there is no common ancestor. */
+  findConflicts(id: RepoId, ours: GitOid, theirs: GitOid): Promise<string[] | undefined>
+  /** Best common ancestor. */
+  mergeBase(id: RepoId, a: GitOid, b: GitOid): Promise<GitOid | undefined>
+  /** Unified diff in one text, up to the last line within `maxBytes`. */
+  diffText(
+    id: RepoId,
+    from: GitOid,
+    to: GitOid,
+    maxBytes: number,
+  ): Promise<{ text: string; isCut: boolean }>
+  /** A commit object with this tree and these parents; no ref moves. The author commits it unless there is a `committer`. */
   commitTree(
     id: RepoId,
-    commit: { treeOid: GitOid; parents: readonly GitOid[]; message: string; author: Signature },
+    commit: {
+      treeOid: GitOid
+      parents: readonly GitOid[]
+      message: string
+      author: Signature
+      committer?: Signature
+    },
   ): Promise<GitOid>
   createTag(
     id: RepoId,

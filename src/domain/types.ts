@@ -147,20 +147,43 @@ export interface LfsPointer {
 }
 
 export interface Discussion {
+  /** 24 hex digits. */
+  readonly id: string
   readonly repoId: RepoId
   /** From 1, shared by discussions and pull requests of a repository. */
   readonly num: number
   readonly title: string
-  readonly description: string
   /** null = the account is gone. */
   readonly authorId: number | null
   readonly authorName: string | null
   readonly isPullRequest: boolean
   readonly status: 'draft' | 'open' | 'closed' | 'merged'
+  readonly pinned: boolean
+  /** Only who may write to the repository comments. */
+  readonly locked: boolean
   /** Pull requests: the branch to merge into, and `refs/pr/<num>`. */
   readonly baseRef: string | null
   readonly headRef: string | null
+  /** Tip of `headRef` as last recorded. */
+  readonly headOid: GitOid | null
+  /** Of a merged one: what the merge made, and what its diff begins at. */
+  readonly mergeOid: GitOid | null
+  readonly mergeBaseOid: GitOid | null
+  readonly numComments: number
   readonly createdAt: string
+}
+
+export interface DiscussionComment {
+  /** 24 hex digits. */
+  readonly id: string
+  readonly authorId: number | null
+  readonly authorName: string | null
+  readonly createdAt: string
+  readonly content: string
+  readonly updatedAt: string
+  readonly edited: boolean
+  /** Its content is gone for good. */
+  readonly hidden: boolean
 }
 
 export interface HubEvent {
@@ -173,8 +196,8 @@ export interface HubEvent {
   }
   readonly dialect: string
   readonly data: Readonly<Record<string, unknown>>
-}
   /** The request that it was part of. */
   readonly request?: string | null
   /** What the actor proved to be: `password`, `token:<id>`, `session:<id>`, `admin_token`, … */
   readonly credential?: string | null
+}

@@ -146,14 +146,21 @@ export function formatSignature(who: Signature): string {
 
 export async function commitTree(
   directory: string,
-  commit: { treeOid: GitOid; parents: readonly GitOid[]; message: string; author: Signature },
+  commit: {
+    treeOid: GitOid
+    parents: readonly GitOid[]
+    message: string
+    author: Signature
+    committer?: Signature
+  },
 ): Promise<GitOid> {
   const who = formatSignature(commit.author)
+  const committer = formatSignature(commit.committer ?? commit.author)
   const parents = commit.parents.map((it) => `parent ${it}\n`).join('')
   return writeObject(
     directory,
     'commit',
-    `tree ${commit.treeOid}\n${parents}author ${who}\ncommitter ${who}\n\n${commit.message}${commit.message.endsWith('\n') ? '' : '\n'}`,
+    `tree ${commit.treeOid}\n${parents}author ${who}\ncommitter ${committer}\n\n${commit.message}${commit.message.endsWith('\n') ? '' : '\n'}`,
   )
 }
 

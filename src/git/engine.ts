@@ -5,10 +5,11 @@ import type { Ref, RepoId } from '../domain/types.js'
 import { CatFilePool } from './cat-file.js'
 import { commitTree, createTagObject, updateRefs, writeCommit } from './commits.js'
 import { listPacks, openObjectFile } from './dumb-files.js'
+import { diffText } from './diff-text.js'
 import { GitLayout } from './layout.js'
 import { sweepRepository } from './leftovers.js'
 import { Mailbox, type MailboxParts } from './mailbox.js'
-import { diffTexts, mergeTree } from './merge.js'
+import { diffTexts, findConflicts, mergeBase, mergeTree } from './merge.js'
 import { newBlobs } from './new-blobs.js'
 import { ObjectSizes } from './object-sizes.js'
 import { smallPushExtends, smallPushPointers } from './push-walk.js'
@@ -142,7 +143,10 @@ export async function openGit(options: { root: string; hooksDir: string }): Prom
 
 async function peelRefs(
   pool: CatFilePool,
+    findConflicts: (id, ours, theirs) => findConflicts(dir(id), ours, theirs),
+    mergeBase: (id, a, b) => mergeBase(dir(id), a, b),
   known: LRUCache<string, string>,
+    diffText: (id, from, to, maxBytes) => diffText(dir(id), from, to, maxBytes),
   directory: string,
   snapshot: RefSnapshot,
 ): Promise<Map<string, string>> {

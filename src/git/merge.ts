@@ -1,4 +1,7 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import { HubError } from '../domain/errors.js'
+import type { Quarantine } from '../domain/ports.js'
 import type { GitOid } from '../domain/types.js'
 import { runGit } from './spawn.js'
 
@@ -10,11 +13,12 @@ export async function mergeTree(
   directory: string,
   ours: GitOid,
   theirs: GitOid,
+  quarantine?: Quarantine,
 ): Promise<{ treeOid: GitOid; conflicts: string[] }> {
   const { code, stdout, stderr } = await runGit(
     'merge-tree',
     ['--write-tree', '-z', '--name-only', '--no-messages', ours, theirs],
-    { cwd: directory, okCodes: [0, 1, 128] },
+    { cwd: directory, quarantine, okCodes: [0, 1, 128] },
   )
   const [treeOid = '', ...paths] = stdout.toString('utf8').split('\0')
   if (code === 128 && /refusing to merge unrelated histories/.test(stderr))
@@ -22,6 +26,36 @@ export async function mergeTree(
   if (code === 128 || !/^[0-9a-f]{40,64}$/.test(treeOid))
     throw new HubError('git_failed', 'git merge-tree failed', { code, stderr })
   return { treeOid, conflicts: code === 0 ? [] : [...new Set(paths.filter((it) => it !== ''))] }
+}
+
+/** What `mergeTree` would find in conflict, without leaving objects behind; undefined without a common ancestor. */
+export async function findConflicts(
+  directory: string,
+  ours: GitOid,
+  theirs: GitOid,
+): Promise<string[] | undefined> {
+  if (!(await mergeBase(directory, ours, theirs))) return undefined
+  const objects = join(directory, 'objects')
+  // named as git names its own quarantines: what a crash leaves is swept with theirs
+  const objectDirectory = await mkdtemp(join(objects, 'tmp_objdir-conflicts-'))
+  try {
+    const aside = { objectDirectory, alternates: objects }
+    return (await mergeTree(directory, ours, theirs, aside)).conflicts
+  } finally {
+    await rm(objectDirectory, { recursive: true, force: true })
+  }
+}
+
+export async function mergeBase(
+  directory: string,
+  a: GitOid,
+  b: GitOid,
+): Promise<GitOid | undefined> {
+  const { stdout } = await runGit('merge-base', ['--end-of-options', a, b], {
+    cwd: directory,
+    okCodes: [0, 1],
+  })
+  return stdout.toString('latin1').trim() || undefined
 }
 
 /** Unified diff between two commits, one text a file in git's order; undefined when it is longer than `maxBytes`. */

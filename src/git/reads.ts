@@ -39,7 +39,7 @@ export class GitReads {
 
   async log(
     from: GitOid,
-    options: { skip: number; limit: number; path?: string },
+    options: { skip: number; limit: number; path?: string; not?: readonly GitOid[] },
   ): Promise<CommitInfo[]> {
     const oids: string[] = []
     const args = [
@@ -47,6 +47,7 @@ export class GitReads {
       `--max-count=${options.limit}`,
       '--end-of-options',
       from,
+      ...(options.not ?? []).map((it) => `^${it}`),
     ]
     if (options.path !== undefined) args.push('--', `:(literal)${options.path}`)
     for await (const oid of gitRecords('rev-list', args, { cwd: this.#directory, separator: '\n' }))

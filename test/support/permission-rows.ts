@@ -262,6 +262,26 @@ export const ROWS: Readonly<Record<string, Row>> = {
   [`GET ${API}/^discussions$`]: repo('read', `${ID}/discussions`),
   [`GET ${API}/^discussions\\/(\\d{1,9})$`]: repo('read', `${ID}/discussions/1`, { mayMiss: true }),
   [`GET ${API}/^commit\\/([^/]+)$`]: repo('read', `${ID}/commit/main`),
+  [`POST ${API}/^discussions\\/(\\d{1,9})\\/comment$`]: repo('act', `${ID}/discussions/1/comment`),
+  [`POST ${API}/^discussions\\/(\\d{1,9})\\/comment\\/([^/]+)\\/edit$`]: repo(
+    'act',
+    `${ID}/discussions/1/comment/a/edit`,
+  ),
+  [`POST ${API}/^discussions\\/(\\d{1,9})\\/comment\\/([^/]+)\\/hide$`]: repo(
+    'act',
+    `${ID}/discussions/1/comment/a/hide`,
+    { mayMiss: true, mayRefuse: true },
+  ),
+  [`POST ${API}/^discussions\\/(\\d{1,9})\\/title$`]: repo('act', `${ID}/discussions/1/title`),
+  [`POST ${API}/^discussions\\/(\\d{1,9})\\/status$`]: repo('act', `${ID}/discussions/1/status`),
+  [`POST ${API}/^discussions\\/(\\d{1,9})\\/merge$`]: repo('write', `${ID}/discussions/1/merge`, {
+    mayMiss: true,
+  }),
+  [`POST ${API}/^discussions\\/(\\d{1,9})\\/pin$`]: repo('write', `${ID}/discussions/1/pin`),
+  [`POST ${API}/^discussions\\/(\\d{1,9})\\/lock$`]: repo('write', `${ID}/discussions/1/lock`),
+  [`DELETE ${API}/^discussions\\/(\\d{1,9})$`]: repo('admin', `${ID}/discussions/1`, {
+    mayMiss: true,
+  }),
   [`GET ${API}/^commit\\/([^/]+)\\/diff$`]: repo('read', `${ID}/commit/main/diff`),
   [`POST ${API}/^branch\\/([^/]+)\\/revert$`]: repo('write', `${ID}/branch/main/revert`),
   [`POST ${API}/^branch\\/([^/]+)\\/reset$`]: repo('write', `${ID}/branch/main/reset`),

@@ -108,7 +108,10 @@ test('discussions and pull requests share their numbers', async () => {
     author: { name: 'eve' },
     repo: { name: 'ada/m', type: 'model' },
     changes: { base: 'refs/heads/main' },
-    events: [{ type: 'comment', data: { latest: { raw: '' } } }],
+    events: [
+      { type: 'comment', data: { latest: { raw: '' } } },
+      { type: 'commit', data: { subject: 'a commit', oid: more.json.commitOid } },
+    ],
   })
   const list = await hub.api(`${API}/discussions?type=pull_request`)
   expect(list.json).toMatchObject({ count: 1, start: 0, discussions: [{ num: 2 }] })

@@ -1,4 +1,5 @@
 import { requireProposer } from '../../domain/access/access.js'
+import { titleFrom } from '../../domain/discussions/texts.js'
 import { HubError } from '../../domain/errors.js'
 import { abortSignalOf } from '../../http/body.js'
 import { Spool } from '../../lib/spool.js'
@@ -52,7 +53,7 @@ async function openWithCommit(
     ? await parts.revisions.read(repo, body.parentCommit.toLowerCase())
     : undefined
   const order = {
-    title: body.summary,
+    title: titleFrom(body.summary),
     description: body.description,
     status: 'open',
     base: revision,

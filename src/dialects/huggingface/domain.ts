@@ -10,8 +10,8 @@ import type { CommitTargets } from '../../domain/commits/targets.js'
 import type { UploadModes } from '../../domain/commits/upload-modes.js'
 import type { Contents } from '../../domain/content/contents.js'
 import type { FileStore } from '../../domain/content/ports.js'
+import type { DiscussionServices } from '../../domain/discussions/index.js'
 import type { DiscussionStore } from '../../domain/discussions/ports.js'
-import type { PullRequests } from '../../domain/discussions/pull-requests.js'
 import type { Downloads } from '../../domain/downloads/downloads.js'
 import type { EventStore } from '../../domain/events/ports.js'
 import type { AccessRequests } from '../../domain/gating/access-requests.js'
@@ -29,7 +29,7 @@ import type { RepoStore } from '../../domain/repos/ports.js'
 import type { RepoRegistry } from '../../domain/repos/registry.js'
 import type { Squash } from '../../domain/repos/squash.js'
 
-export interface Domain {
+export interface Domain extends DiscussionServices {
   readonly access: Access
   readonly accessRequests: AccessRequests
   readonly cards: Cards
@@ -39,7 +39,6 @@ export interface Domain {
   readonly fileCommits: FileCommits
   readonly targets: CommitTargets
   readonly uploadModes: UploadModes
-  readonly pulls: PullRequests
   readonly merges: BranchMerges
   readonly refEdits: RefEdits
   readonly duplicator: Duplicator

@@ -2,6 +2,7 @@ import type { Router } from 'express'
 import { accessRequestRoutes, askAccessRoutes, askFromSite } from './access-requests.js'
 import { branchRoutes } from './branches.js'
 import { commitRoutes } from './commit.js'
+import { discussionChangeRoutes } from './discussion-changes.js'
 import { discussionRoutes } from './discussions.js'
 import { duplicateRoutes } from './duplicate.js'
 import { historyRoutes } from './history.js'
@@ -30,6 +31,7 @@ export const writingRoutes: readonly RepoRoute[] = [
 
 export function writingSiteRoutes(router: Router, parts: HfParts): void {
   validateYamlRoute(router)
+  ...discussionChangeRoutes,
   likedRoutes(router, parts)
   askFromSite(router, parts)
   oldSettingsRoute(router, parts)

@@ -4,6 +4,7 @@ import type { GitEngine, RefSnapshot } from '../ports.js'
 import type { Revisions } from '../refs/revisions.js'
 import type { GitOid, Repo } from '../types.js'
 import { type Committer, signatureOf } from './committer.js'
+import { mergedTree, withFilesOf } from './merge-plans.js'
 
 export interface MergeOrder {
   readonly message: string | undefined
@@ -41,7 +42,7 @@ export class BranchMerges {
     const message = order.message || `Merge ${from} into ${into}`
     return this.#onBranch(repo, into, actor, async (ours) => {
       if (await this.#git.isAncestor(repo.id, theirs, ours)) return undefined
-      const treeOid = await this.#mergedTree(repo, ours, theirs)
+      const treeOid = await mergedTree(this.#git, repo, ours, theirs)
       return { treeOid, parents: order.squash ? [ours] : [ours, theirs], message }
     })
   }
@@ -63,9 +64,9 @@ export class BranchMerges {
     return this.#onBranch(repo, branch, actor, async (tip) => {
       // the reverted commit must be the base: two commits on top of it, one with the tip's files, one with the parent's
       const [ours, theirs] = await Promise.all(
-        [tip, parent].map((it) => this.#withFilesOf(repo, it, oid)),
+        [tip, parent].map((it) => withFilesOf(this.#git, repo, it, oid, signatureOf(undefined))),
       )
-      const treeOid = await this.#mergedTree(repo, ours as GitOid, theirs as GitOid)
+      const treeOid = await mergedTree(this.#git, repo, ours as GitOid, theirs as GitOid)
       return { treeOid, parents: [tip], message }
     })
   }
@@ -113,22 +114,5 @@ export class BranchMerges {
     })
     if (!result) throw new HubError('internal', 'a branch was changed without a result')
     return result
-  }
-
-  async #mergedTree(repo: Repo, ours: GitOid, theirs: GitOid): Promise<GitOid> {
-    const { treeOid, conflicts } = await this.#git.mergeTree(repo.id, ours, theirs)
-    if (conflicts.length === 0) return treeOid
-    const shown = conflicts.slice(0, 20).join(', ')
-    throw new HubError('conflict', `Conflicting changes in: ${shown}`, { conflicts })
-  }
-
-  async #withFilesOf(repo: Repo, commit: GitOid, parent: GitOid): Promise<GitOid> {
-    const { treeOid } = await this.#git.readCommit(repo.id, commit)
-    return this.#git.commitTree(repo.id, {
-      treeOid,
-      parents: [parent],
-      message: 'for a merge',
-      author: signatureOf(undefined),
-    })
   }
 }

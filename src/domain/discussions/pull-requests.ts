@@ -7,6 +7,7 @@ import { refOfRevision } from '../refs/revisions.js'
 import type { Discussion, GitOid, Repo, Right } from '../types.js'
 import type { DiscussionStore } from './ports.js'
 import { pullRequestNumber } from './pull-request-ref.js'
+import { checkComment } from './texts.js'
 
 export interface PullRequestOrder {
   readonly title: string
@@ -29,8 +30,8 @@ export class PullRequests {
   }
 
   /**
-   * A record and what `fill` puts on its ref, given the tip of the base (null in an empty repository). When that fails
-   * the record goes again. Throws `revision_not_found` when the base is no branch.
+   * A record and what `fill` puts on its ref, given the tip of the base (null in an empty repository). Nobody sees it
+   * before its ref is there; when that fails the record goes again. Throws `revision_not_found` when the base is no branch.
    */
   async open(
     repo: Repo,
@@ -40,10 +41,10 @@ export class PullRequests {
   ): Promise<Discussion> {
     const author = requireUser(actor.caller)
     const { ref, oid } = await this.#base(repo, order.base)
-    const pull = await this.#discussions.create({
+    const pull = await this.#discussions.reserve({
       repoId: repo.id,
       title: order.title,
-      description: order.description,
+      description: checkComment(order.description, { mayBeEmpty: true }),
       isPullRequest: true,
       status: order.status,
       authorId: author.id,
@@ -52,10 +53,19 @@ export class PullRequests {
     try {
       await fill(pull, oid)
     } catch (err) {
-      await this.#discussions.remove(repo.id, pull.num)
+      await this.#dropUnlessMade(repo, pull)
       throw err
     }
-    return pull
+    const opened = await this.#discussions.find(repo.id, pull.num)
+    if (!opened) throw new HubError('internal', 'a pull request was not opened')
+    return opened
+  }
+
+  /** Once its ref is there the next record of the refs opens it, whatever failed since. */
+  async #dropUnlessMade(repo: Repo, pull: Discussion): Promise<void> {
+    const { refs } = await this.#git.snapshot(repo.id)
+    if (!refs.some((it) => it.name === pull.headRef))
+      await this.#discussions.remove(repo.id, pull.num)
   }
 
   /** A pull request without a commit of its own yet: its ref stands where the base does. */
@@ -65,9 +75,11 @@ export class PullRequests {
       if (!name) throw new HubError('internal', 'a pull request without a ref')
       if (!base)
         throw new HubError('conflict', 'The repository has no commit yet: there is no base.')
-      await this.#committer.changeRefs(repo, [name], actor, async () => [
-        { name, oldOid: null, newOid: base },
-      ])
+      await this.#committer.changeRefs(repo, [name], actor, async ({ refs }) => {
+        if (refs.some((it) => it.name === name))
+          throw new HubError('conflict', `Reference ${name} already exists`)
+        return [{ name, oldOid: null, newOid: base }]
+      })
     })
   }
 

@@ -1,5 +1,6 @@
 import type { RepoCard } from '../cards/card.js'
 import type { CardFacts } from '../cards/tags.js'
+import type { DiscussionChangeSet } from '../discussions/ports.js'
 import type { GitOid, HubEvent, Ref, RefUpdate, RepoFile, RepoId } from '../types.js'
 
 /** What the database must know after refs changed, worked out from git before the transaction starts. */
@@ -23,6 +24,8 @@ export interface RefRecord {
   /** Null: this was no push. */
   readonly pushedAt: string | null
   readonly events: readonly HubEvent[]
+  /** What it means for pull requests. */
+  readonly discussions: readonly DiscussionChangeSet[]
   /** Work that the change leaves behind, there as soon as the change is. */
   readonly jobs: readonly { readonly kind: string; readonly delayMs: number }[]
 }

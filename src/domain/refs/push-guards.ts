@@ -36,14 +36,23 @@ export function protectionGuard(protection: BranchProtection, git: GitEngine): P
     )
 }
 
-/** Who may only read a repository may still push to the pull requests that they opened, and to nothing else. */
+/**
+ * Nobody pushes to a pull request that is closed or merged. Who may only read a repository may still push to the open
+ * ones that they opened, and to nothing else.
+ */
 export function pullRequestGuard(discussions: DiscussionStore): PushGuard {
   return async ({ repo, right, userName, updates }) => {
-    if (right !== 'read') return
-    for (const { name, newOid } of updates) {
+    for (const { name, oldOid, newOid } of updates) {
       const num = pullRequestNumber(name)
-      const pull = num === undefined ? undefined : await discussions.find(repo.id, num)
+      if (num === undefined && right !== 'read') continue
+      const pull = num === undefined ? undefined : await discussions.findPull(repo.id, num)
       const open = pull?.status === 'open' || pull?.status === 'draft'
+      if (pull && !open && newOid !== null && newOid !== oldOid)
+        throw new HubError(
+          'forbidden',
+          `Pull request ${num} is ${pull.status}: ${pull.status === 'closed' ? 'reopen it to push to' : 'nothing can be pushed to'} ${name}.`,
+        )
+      if (right !== 'read') continue
       if (newOid === null || !open || userName === undefined || pull.authorName !== userName)
         throw new HubError(
           'forbidden',

@@ -4,6 +4,7 @@ import { compareRefNames } from '../../protocol/git-v2.js'
 import { EMPTY_CARD } from '../cards/card.js'
 import type { Cards } from '../cards/cards.js'
 import { factsOf } from '../cards/tags.js'
+import type { PullTracker } from '../discussions/pull-tracker.js'
 import { HubError } from '../errors.js'
 import { type Actor, HUB_ACTOR, makeEvent } from '../events/events.js'
 import type { GitEngine, RefSnapshot } from '../ports.js'
@@ -22,6 +23,7 @@ export class RefRecorder {
   readonly #refs: RefStore
   readonly #repos: RepoStore
   readonly #cards: Cards
+  readonly #pulls: PullTracker
   readonly #turns = new KeyedLock()
   /** The refs behind a digest, so that a push into ten thousand refs need not list them from the database. */
   readonly #recorded = new LRUCache<string, readonly Ref[]>({
@@ -30,11 +32,18 @@ export class RefRecorder {
   })
   readonly #jobs: { kind: string; delayMs: number }[] = []
 
-  constructor(parts: { git: GitEngine; refs: RefStore; repos: RepoStore; cards: Cards }) {
+  constructor(parts: {
+    git: GitEngine
+    refs: RefStore
+    repos: RepoStore
+    cards: Cards
+    pulls: PullTracker
+  }) {
     this.#git = parts.git
     this.#refs = parts.refs
     this.#repos = parts.repos
     this.#cards = parts.cards
+    this.#pulls = parts.pulls
   }
 
   /** Every recorded change leaves a job of this kind, with the repository as its key. */
@@ -105,6 +114,7 @@ export class RefRecorder {
       events: pushed
         ? [makeEvent('repo.refs', actor, repo, { updates: updates.slice(0, 1_000) })]
         : [],
+      discussions: await this.#pulls.derive(repo, snapshot, updates, actor),
       jobs: this.#jobs,
     }
   }

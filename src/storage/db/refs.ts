@@ -3,6 +3,7 @@ import type { FileStore } from '../../domain/content/ports.js'
 import type { RefRecord, RefStore } from '../../domain/refs/ports.js'
 import type { RepoFile } from '../../domain/types.js'
 import { writeCard } from './cards.js'
+import { changeDiscussion } from './discussion-entries.js'
 import { addEvents } from './events.js'
 import { enqueueJob } from './jobs.js'
 import type { Db } from './open.js'
@@ -43,6 +44,7 @@ export function refStore(db: Db): RefStore {
         if (change.head) await changeFiles(tx, change.repoId, change.head)
         if (change.head) await writeCard(tx, change.repoId, change.head.card)
         await addEvents(tx, change.events)
+        for (const it of change.discussions) await changeDiscussion(tx, change.repoId, it)
         for (const job of change.jobs) await enqueueJob(tx, { ...job, key: change.repoId })
         return true
       }),
