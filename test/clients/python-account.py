@@ -7,7 +7,7 @@ from pathlib import Path
 
 import huggingface_hub
 from huggingface_hub import HfApi, hf_hub_url, login, logout
-from huggingface_hub.utils import LocalTokenNotFoundError, RepositoryNotFoundError
+from huggingface_hub.utils import HfHubHTTPError, LocalTokenNotFoundError, RepositoryNotFoundError
 
 FACTS = json.loads(Path(os.environ["FACTS"]).read_text())
 ENDPOINT = os.environ["HF_ENDPOINT"]
@@ -69,6 +69,14 @@ def one_file():
     same(api.verify_repo_checksums("ada/m", local_dir=folder).mismatches, [])
     (Path(folder) / "dir/w.bin").write_bytes(b"not it")
     same([it["path"] for it in api.verify_repo_checksums("ada/m", local_dir=folder).mismatches], ["dir/w.bin"])
+    [kept] = api.list_lfs_files("ada/m")
+    same((kept.file_oid, kept.filename, kept.ref, kept.size), (meta.etag, "dir/w.bin", "refs/heads/main", len(content)))
+    same(raises(HfHubHTTPError, lambda: list(reader.list_lfs_files("ada/m"))).response.status_code, 403)
+    found = {it.id: it for it in api.list_user_repos()}
+    same(set(found), {"ada/m", "ada/logged-in"})
+    same((found["ada/m"].type, found["ada/m"].visibility), ("model", "public"))
+    assert found["ada/m"].storage > len(content) and 50 < found["ada/m"].storage_percent < 100, found
+    same(list(api.list_user_repos(namespace="lab")), [])
     api.create_repo("copied")
     api.copy_files("hf://ada/m/dir/", "hf://ada/copied/there/")
     same(sorted(api.list_repo_files("ada/copied")), [".gitattributes", "there/w.bin"])

@@ -257,11 +257,11 @@ export const ROWS: Readonly<Record<string, Row>> = {
   [`POST ${API}/^like$`]: repo('act', `${ID}/like`),
   [`DELETE ${API}/^like$`]: repo('act', `${ID}/like`),
   [`GET ${API}/^like$`]: repo('read', `${ID}/like`),
+  [`GET ${API}/^lfs-files$`]: repo('write', `${ID}/lfs-files`),
   [`GET ${API}/^likers$`]: repo('read', `${ID}/likers`),
   [`POST ${API}/^discussions$`]: repo('act', `${ID}/discussions`),
   [`GET ${API}/^discussions$`]: repo('read', `${ID}/discussions`),
   [`GET ${API}/^discussions\\/(\\d{1,9})$`]: repo('read', `${ID}/discussions/1`, { mayMiss: true }),
-  [`GET ${API}/^commit\\/([^/]+)$`]: repo('read', `${ID}/commit/main`),
   [`POST ${API}/^discussions\\/(\\d{1,9})\\/comment$`]: repo('act', `${ID}/discussions/1/comment`),
   [`POST ${API}/^discussions\\/(\\d{1,9})\\/comment\\/([^/]+)\\/edit$`]: repo(
     'act',
@@ -282,6 +282,7 @@ export const ROWS: Readonly<Record<string, Row>> = {
   [`DELETE ${API}/^discussions\\/(\\d{1,9})$`]: repo('admin', `${ID}/discussions/1`, {
     mayMiss: true,
   }),
+  [`GET ${API}/^commit\\/([^/]+)$`]: repo('read', `${ID}/commit/main`),
   [`GET ${API}/^commit\\/([^/]+)\\/diff$`]: repo('read', `${ID}/commit/main/diff`),
   [`POST ${API}/^branch\\/([^/]+)\\/revert$`]: repo('write', `${ID}/branch/main/revert`),
   [`POST ${API}/^branch\\/([^/]+)\\/reset$`]: repo('write', `${ID}/branch/main/reset`),
@@ -313,6 +314,11 @@ export const ROWS: Readonly<Record<string, Row>> = {
   'POST /api/validate-yaml': bare('/api/validate-yaml', {
     body: { repoType: 'model', content: '' },
   }),
+  'GET /api/settings/repositories': login('/api/settings/repositories'),
+  'GET /api/organizations/:org/settings/repositories': lab(
+    'read',
+    '/api/organizations/lab/settings/repositories',
+  ),
   'GET /api/users/:user/likes': open('/api/users/owner/likes'),
   'PUT /api/repos/:type/:namespace/:name/settings': repo(
     'admin',

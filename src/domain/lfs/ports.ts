@@ -12,6 +12,11 @@ export interface LfsObject {
   readonly xetHash?: string | null
 }
 
+export interface LfsFile extends LfsPointer {
+  readonly path: string | null
+  readonly linkedAt: string
+}
+
 export interface LfsLock {
   readonly id: string
   readonly path: string
@@ -51,6 +56,8 @@ export interface LfsStore extends LfsUploadStore, LfsCollectorStore, LfsLockStor
    */
   lease(repoId: RepoId, objects: readonly LfsPointer[], expiresAt: string): Promise<void>
   release(repoId: RepoId, oids: readonly LfsOid[]): Promise<void>
+  /** The objects of a repository by oid, each with the first path that the default branch has it under. */
+  listFiles(repoId: RepoId, after: string, limit: number): Promise<LfsFile[]>
   /** Links the objects that (still) exist and answers which those are. */
   link(repoId: RepoId, objects: readonly LfsPointer[]): Promise<Set<LfsOid>>
   /** An object that is there in chunks: its row, and the link. Answers whether raw bytes of it are left over. */

@@ -8,6 +8,8 @@ export interface NamespaceUsage {
 
 export interface QuotaStore {
   usage(namespaceId: number): Promise<NamespaceUsage>
+  /** Sizes of its repositories added up, what several of them hold counted for each. */
+  nominal(namespaceId: number): Promise<number>
   /** What counts against the limits: `usage` and whatever uploads and pushes under way have reserved. */
   charged(namespaceId: number): Promise<NamespaceUsage>
   /** Throws `quota_exceeded` when `extraBytes` more do not fit into the repository, its pool or its namespace. */

@@ -104,6 +104,29 @@ export function lfsStore(db: Db): LfsStore {
         }
         return linked
       }),
+    async listFiles(repoId, after, limit) {
+      const links = await db
+        .selectFrom('lfs_link')
+        .select(['oid', 'size', 'created_at as linkedAt'])
+        .where('repo_id', '=', repoId)
+        .where('oid', '>', after)
+        .orderBy('oid')
+        .limit(limit)
+        .execute()
+      const files = await db
+        .selectFrom('file')
+        .select(({ fn }) => ['lfs_oid', fn.min<string>('path').as('path')])
+        .where('repo_id', '=', repoId)
+        .where(
+          'lfs_oid',
+          'in',
+          links.map((it) => it.oid),
+        )
+        .groupBy('lfs_oid')
+        .execute()
+      const paths = new Map(files.map((it) => [it.lfs_oid, it.path]))
+      return links.map((it) => ({ ...it, path: paths.get(it.oid) ?? null }))
+    },
     storeChunked: (repoId, object) =>
       db.transaction().execute(async (tx) => {
         // chunks replace raw bytes: they are worth more to everybody

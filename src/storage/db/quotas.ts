@@ -15,6 +15,14 @@ const POOL = sql`case when repo.visibility = 'public' then 'public' else 'privat
 export function quotaStore(db: Db): QuotaStore {
   return {
     usage: (namespaceId) => exactUsage(db, namespaceId, { reserved: false }),
+    async nominal(namespaceId) {
+      const row = await db
+        .selectFrom('repo')
+        .select(sql<number>`coalesce(sum(git_bytes + lfs_bytes), 0)`.as('bytes'))
+        .where('namespace_id', '=', namespaceId)
+        .executeTakeFirstOrThrow()
+      return row.bytes
+    },
     charged: (namespaceId) => exactUsage(db, namespaceId, { reserved: true }),
     requireRoom: (repoId, extraBytes) => requireFits(db, repoId, extraBytes),
     reserve: ({ repoId, objects, bytes, expiresAt }) =>
