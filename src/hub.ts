@@ -59,6 +59,7 @@ import { LanguageCounter } from './domain/repos/language-counter.js'
 import { Recovery } from './domain/repos/recovery.js'
 import { RepoRegistry } from './domain/repos/registry.js'
 import { Squash } from './domain/repos/squash.js'
+import { webhookServices } from './domain/webhooks/index.js'
 import { XetContent } from './domain/xet/content.js'
 import { xetServices } from './domain/xet/services.js'
 import { Xorbs } from './domain/xet/xorbs.js'
@@ -217,13 +218,17 @@ export async function openDomain(config: Config, log: Logger, closer: Closer) {
     stores.accounts.deleteExpiredTokens(),
   )
   const login = new Login(stores.accounts, config.adminToken)
+  const secretKey = config.secretKey ?? (await readSecretKey(config.dataDir))
   const packages = packageServices({
     ...stores,
     git,
     access,
-    secretKey: config.secretKey ?? (await readSecretKey(config.dataDir)),
+    secretKey,
     mirrorLockSeconds: config.mirrorLockSeconds,
   })
+  const onError = (err: unknown) => log.warn({ err }, 'webhook not delivered')
+  const options = { ...config.webhooks, owner, onError }
+  const webhooks = webhookServices({ ...stores, access, jobs, secretKey, options })
   const xet = xetServices({
     ...stores,
     xorbs,
@@ -285,6 +290,7 @@ export async function openDomain(config: Config, log: Logger, closer: Closer) {
     invitations: new Invitations({ ...stores, organizations }),
     login,
     packages,
+    ...webhooks,
     xet,
     signer: new ActionSigner(secret),
     quotas,
@@ -356,10 +362,12 @@ export async function startHub(config: Config, log: Logger): Promise<Hub> {
     const background = new AbortController()
     const swept = domain.recovery.sweep(background.signal)
     await domain.jobs.start()
+    await domain.webhookDispatcher.start(hasEnded)
     // no new requests from the first moment on; background work and running requests end side by side
     closer.add(server, async (it) => {
       background.abort()
-      await Promise.all([closeServer(it, config.shutdownMs), domain.jobs.stop(), swept])
+      const stopped = [domain.jobs.stop(), domain.webhookDispatcher.stop(), swept]
+      await Promise.all([closeServer(it, config.shutdownMs), ...stopped])
     })
     return { url, domain, close: () => closer.close() }
   } catch (err) {

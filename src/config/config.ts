@@ -156,6 +156,34 @@ const Env = z.object({
   ABF_HOURLY_CALLS: integer(1)
     .default(2_000)
     .describe('calls of the ABF API per account, or address, and hour'),
+  WEBHOOKS_ALLOW_PRIVATE: bool
+    .default(false)
+    .describe(
+      'deliver webhooks to loopback and private networks, too; names then also come from the hosts file',
+    ),
+  WEBHOOKS_TIMEOUT_SECONDS: integer(1, 120)
+    .default(10)
+    .describe('how long the receiver of a webhook has to answer'),
+  WEBHOOKS_RETRY_MS: integer(10, 3_600_000)
+    .default(10_000)
+    .describe('wait after the first failed delivery, doubled after each further one up to an hour'),
+  WEBHOOKS_ATTEMPTS: integer(1, 1_000)
+    .default(32)
+    .describe(
+      'attempts at a delivery (32 take about a day) before it is given up; a webhook that took nothing meanwhile is suspended',
+    ),
+  SPACES_URL: z
+    .url({ protocol: /^https?$/, error: 'must be a http or https URL' })
+    .transform((u) => u.replace(/\/+$/, ''))
+    .optional()
+    .describe(
+      'base URL of another host name for the same hub, from which static Spaces are served; without it they are served sandboxed from the hub itself',
+    ),
+  SPACE_RUNNER: command
+    .optional()
+    .describe(
+      'command that runs Spaces and inference endpoints: a program, or a JSON array of it and its arguments; without it none runs',
+    ),
   JOB_INTERVAL_MS: integer(20).default(1_000).describe('how often background work is looked for'),
   SHUTDOWN_SECONDS: integer(0, 3_600)
     .default(30)
@@ -261,6 +289,16 @@ function shape(env: z.infer<typeof Env>) {
     secretKey: env.SECRET_KEY,
     mirrorLockSeconds: env.MIRROR_LOCK_SECONDS,
     abfHourlyCalls: env.ABF_HOURLY_CALLS,
+    webhooks: {
+      allowPrivate: env.WEBHOOKS_ALLOW_PRIVATE,
+      timeoutMs: env.WEBHOOKS_TIMEOUT_SECONDS * 1000,
+      retryMs: env.WEBHOOKS_RETRY_MS,
+      maxAttempts: env.WEBHOOKS_ATTEMPTS,
+      intervalMs: env.JOB_INTERVAL_MS,
+      publicUrl: env.URL,
+    },
+    spacesUrl: env.SPACES_URL,
+    spaceRunner: env.SPACE_RUNNER,
     jobIntervalMs: env.JOB_INTERVAL_MS,
     shutdownMs: env.SHUTDOWN_SECONDS * 1000,
   }

@@ -28,6 +28,7 @@ import type { Duplicator } from '../../domain/repos/duplicator.js'
 import type { RepoStore } from '../../domain/repos/ports.js'
 import type { RepoRegistry } from '../../domain/repos/registry.js'
 import type { Squash } from '../../domain/repos/squash.js'
+import type { Webhooks } from '../../domain/webhooks/webhooks.js'
 
 export interface Domain extends DiscussionServices {
   readonly access: Access
@@ -50,6 +51,7 @@ export interface Domain extends DiscussionServices {
   readonly registry: RepoRegistry
   readonly revisions: Revisions
   readonly squash: Squash
+  readonly webhooks: Webhooks
   readonly stores: {
     readonly accounts: AccountStore
     readonly repos: RepoStore

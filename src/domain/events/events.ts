@@ -17,6 +17,7 @@ export const EVENT_TYPES = [
   'account.password',
   'account.delete',
   'account.quota',
+  'account.webhook',
   'org.create',
   'org.member',
   'package.platform',

@@ -4,6 +4,7 @@ import type { HubEvent, RepoKind } from '../../domain/types.js'
 import type { Db } from './open.js'
 import { now } from './rows.js'
 import type { Schema } from './schema.js'
+import { announce } from './webhook-announce.js'
 
 export function eventRow(event: HubEvent): Insertable<Schema['event']> {
   const { repo, actor } = event
@@ -18,28 +19,30 @@ export function eventRow(event: HubEvent): Insertable<Schema['event']> {
     address: actor.address,
     dialect: event.dialect,
     data: JSON.stringify(event.data),
-  }
     request_id: event.request ?? null,
     credential: event.credential ?? null,
+  }
 }
 
+/** Also queues what webhooks are told of them. Belongs into the transaction of the change itself, behind it. */
 export async function addEvents(
   tx: Transaction<Schema> | Db,
   events: readonly HubEvent[],
 ): Promise<void> {
   if (events.length) await tx.insertInto('event').values(events.map(eventRow)).execute()
+  for (const event of events) await announce(tx, event)
 }
 
 export function eventStore(db: Db): EventStore {
   return {
-    add: (event) => addEvents(db, [event]),
+    add: (event) => db.transaction().execute((tx) => addEvents(tx, [event])),
     async list({ repoId, afterId = 0, limit }) {
       let query = db.selectFrom('event').selectAll().where('id', '>', afterId)
+      // requests stand here for the audit log
+      query = query.where('method', 'is', null)
       if (repoId !== undefined) query = query.where('repo_id', '=', repoId)
       const rows = await query.orderBy('id').limit(limit).execute()
       return rows.map((row) => {
-      // requests stand here for the audit log
-      query = query.where('method', 'is', null)
         const [namespace = '', name = ''] = (row.repo_name ?? '').split('/')
         return {
           id: row.id,

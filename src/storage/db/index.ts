@@ -13,6 +13,7 @@ import type { SettingStore } from '../../domain/ports.js'
 import type { QuotaStore } from '../../domain/quotas/ports.js'
 import type { RefStore } from '../../domain/refs/ports.js'
 import type { HoldStore, LanguageStore, RepoStore } from '../../domain/repos/ports.js'
+import type { DeliveryQueue, WebhookStore } from '../../domain/webhooks/ports.js'
 import type { XetStore } from '../../domain/xet/ports.js'
 import { packageStores } from './abf.js'
 import { accessRequestStore } from './access-requests.js'
@@ -31,6 +32,8 @@ import { fileStore, refStore } from './refs.js'
 import { repoStore } from './repos.js'
 import { settingStore } from './settings.js'
 import { countTotals, type Totals } from './totals.js'
+import { deliveryQueue } from './webhook-queue.js'
+import { webhookStore } from './webhooks.js'
 import { xetStore } from './xet.js'
 
 export interface Stores {
@@ -50,6 +53,8 @@ export interface Stores {
   readonly holds: HoldStore
   readonly packages: PackageStores
   readonly jobs: JobStore
+  readonly webhooks: WebhookStore
+  readonly deliveries: DeliveryQueue
   readonly settings: SettingStore
   check(): Promise<void>
   totals(): Promise<Totals>
@@ -77,6 +82,8 @@ export async function openStores(file: string, onQuery?: (sql: string) => void):
     holds: holdStore(db),
     packages: packageStores(db),
     jobs: jobStore(db),
+    webhooks: webhookStore(db),
+    deliveries: deliveryQueue(db),
     settings: settingStore(db),
     // with the write lock taken: a database that can only be read is not ready
     check: async () => {

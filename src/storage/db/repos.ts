@@ -196,10 +196,11 @@ export function repoStore(db: Db): RepoStore {
           .where('state', '!=', 'deleting')
           .executeTakeFirst()
         if (numUpdatedRows === 0n) throw new HubError('repo_not_found', 'Repository not found')
+        // first, while the members that may hear of it are still known
+        await addEvents(tx, [event])
         await tx.deleteFrom('repo_redirect').where('repo_id', '=', id).execute()
         await tx.deleteFrom('repo_member').where('repo_id', '=', id).execute()
         await enqueueJob(tx, { kind: 'repo.purge', key: id })
-        await addEvents(tx, [event])
       })
     },
     async purge(id) {
@@ -268,7 +269,12 @@ export function repoStore(db: Db): RepoStore {
         const after = await readById(tx, id)
         const otherPool = poolOf(before.visibility) !== poolOf(after.visibility)
         if (otherPool && requireRoom) await requireFits(tx, id, 0, { ownLimit: false })
-        await addEvents(tx, [event])
+        const opened = before.visibility !== after.visibility
+        await addEvents(tx, [
+          opened
+            ? { ...event, data: { ...event.data, visibilityBefore: before.visibility } }
+            : event,
+        ])
         return after
       })
     },

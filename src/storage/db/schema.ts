@@ -317,6 +317,55 @@ export interface Schema {
     created_at: string
     updated_at: string
   }
+  webhook: {
+    id: string
+    owner_id: number
+    is_site: number
+    url: string
+    /** Scheme, host and port. */
+    target: string
+    domains: string
+    sealed_secret: string | null
+    disabled: string | null
+    base_url: string
+    created_at: string
+    updated_at: string
+    last_success_at: string | null
+  }
+  webhook_watch: {
+    webhook_id: string
+    position: number
+    namespace_id: number | null
+    repo_id: string | null
+  }
+  webhook_event: { id: Generated<number>; at: string; data: string }
+  webhook_delivery: {
+    id: Generated<number>
+    webhook_id: string
+    event_id: number
+    repo_id: string
+    site_change: string | null
+    was_member: number
+    status: string
+    attempts: number
+    created_at: string
+    finished_at: string | null
+  }
+  webhook_lane: {
+    webhook_id: string
+    repo_id: string
+    next_at: string
+    lease_owner: string | null
+    lease_until: string | null
+  }
+  webhook_attempt: {
+    id: Generated<number>
+    delivery_id: number
+    at: string
+    duration_ms: number
+    status: number | null
+    error: string | null
+  }
   job: {
     id: Generated<number>
     kind: string

@@ -9,6 +9,7 @@ import { xet } from './0008-xet.js'
 import { repoLanguage } from './0009-repo-language.js'
 import { packages } from './0010-packages.js'
 import { discussionEvents } from './0011-discussion-events.js'
+import { webhooks } from './0012-webhooks.js'
 import { accessRequest } from './0013-access-request.js'
 import { audit } from './0017-audit.js'
 import { space } from './0018-space.js'
@@ -26,6 +27,7 @@ export const MIGRATIONS: Record<string, Migration> = {
   '0009-repo-language': repoLanguage,
   '0010-packages': packages,
   '0011-discussion-events': discussionEvents,
+  '0012-webhooks': webhooks,
   '0013-access-request': accessRequest,
   '0017-audit': audit,
   '0018-space': space,
