@@ -1,4 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import {
   checkRepoAccess,
   countCommits,
@@ -15,10 +17,11 @@ import {
   parseSafetensorsMetadata,
   pathsInfo,
   repoExists,
+  snapshotDownload,
   spaceInfo,
 } from '@huggingface/hub'
 import { expect, test } from 'vitest'
-import { gitOk, startTestHub } from '../support/hub.js'
+import { gitOk, startTestHub, tempDir } from '../support/hub.js'
 import { cloneRepo, pushFiles, safetensors } from '../support/repos.js'
 
 async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
@@ -142,4 +145,38 @@ test('@huggingface/hub reads everything', async () => {
 
   const parsed = await parseSafetensorsMetadata({ ...at, computeParametersCount: true })
   expect(parsed.parameterCount).toEqual({ F32: 12 })
+})
+
+test('@huggingface/hub follows pages and takes snapshots', async () => {
+  const hub = await startTestHub()
+  const ada = await hub.user('ada')
+  expect((await hub.api('/api/repos/create', { as: ada, body: { name: 'm' } })).status).toBe(200)
+  const work = await cloneRepo(hub, ada, 'ada/m')
+  const names = Array.from({ length: 1_150 }, (_, n) => `f${String(n).padStart(4, '0')}.txt`)
+  const big = randomBytes(200_000)
+  await pushFiles(work, {
+    ...Object.fromEntries(names.map((it) => [`many/${it}`, it])),
+    'deep/er/big.bin': big,
+  })
+  const at = { hubUrl: hub.url, repo: 'ada/m' }
+  const found = await all(listFiles({ ...at, path: 'many' }))
+  expect(found.map((it) => it.path)).toEqual(names.map((it) => `many/${it}`))
+  const empty = Array.from({ length: 4 }, (_, n) => `commit ${n}`)
+  for (const message of empty) await gitOk(work, ['commit', '-q', '--allow-empty', '-m', message])
+  await gitOk(work, ['push', '-q'])
+  const titles = (await all(listCommits({ ...at, batchSize: 2 }))).map((it) => it.title)
+  expect(titles).toEqual([...empty.toReversed(), 'add files', 'initial commit'])
+  for (const n of [1, 2, 3])
+    await hub.api('/api/repos/create', { as: ada, body: { name: `more-${n}` } })
+  const models = await all(listModels({ hubUrl: hub.url, limit: 3 }))
+  expect(models.map((it) => it.name)).toEqual(['ada/more-3', 'ada/more-2', 'ada/more-1'])
+
+  await hub.api('/api/repos/create', { as: ada, body: { name: 'small' } })
+  const small = await cloneRepo(hub, ada, 'ada/small')
+  const head = await pushFiles(small, { 'deep/er/big.bin': big, 'note.txt': 'a note' })
+  const cacheDir = await tempDir()
+  const folder = await snapshotDownload({ hubUrl: hub.url, repo: 'ada/small', cacheDir })
+  expect(folder).toContain(head)
+  expect(await readFile(join(folder, 'deep/er/big.bin'))).toEqual(big)
+  expect(await readFile(join(folder, 'note.txt'), 'utf8')).toBe('a note')
 })
