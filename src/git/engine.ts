@@ -108,7 +108,10 @@ export async function openGit(options: { root: string; hooksDir: string }): Prom
       return writeSmallCommit(dir(id), small, (treeish) => reads(id).readTree(treeish))
     },
     mergeTree: (id, ours, theirs) => mergeTree(dir(id), ours, theirs),
+    findConflicts: (id, ours, theirs) => findConflicts(dir(id), ours, theirs),
+    mergeBase: (id, a, b) => mergeBase(dir(id), a, b),
     diffTexts: (id, from, to, maxBytes) => diffTexts(dir(id), from, to, maxBytes),
+    diffText: (id, from, to, maxBytes) => diffText(dir(id), from, to, maxBytes),
     commitTree: (id, it) => commitTree(dir(id), it),
     createTag: (id, it) => createTagObject(dir(id), it),
 
@@ -143,10 +146,7 @@ export async function openGit(options: { root: string; hooksDir: string }): Prom
 
 async function peelRefs(
   pool: CatFilePool,
-    findConflicts: (id, ours, theirs) => findConflicts(dir(id), ours, theirs),
-    mergeBase: (id, a, b) => mergeBase(dir(id), a, b),
   known: LRUCache<string, string>,
-    diffText: (id, from, to, maxBytes) => diffText(dir(id), from, to, maxBytes),
   directory: string,
   snapshot: RefSnapshot,
 ): Promise<Map<string, string>> {
