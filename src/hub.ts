@@ -92,15 +92,22 @@ const TOKEN_SWEEP_SECONDS = 3600
 
 const HOOKS_DIR = fileURLToPath(new URL('../hooks', import.meta.url))
 
+function gitOptions({ dataDir, fetchCacheBytes, packProcesses, packWaitMs }: Config) {
+  return {
+    root: join(dataDir, 'git'),
+    hooksDir: HOOKS_DIR,
+    fetchCache: { root: join(dataDir, 'cache', 'fetches'), maxBytes: fetchCacheBytes },
+    packProcesses,
+    packWaitMs,
+  }
+}
+
 export type Domain = Awaited<ReturnType<typeof openDomain>>
 
 /** The stores and services, without HTTP: what the command line works with. */
 export async function openDomain(config: Config, log: Logger, closer: Closer) {
   const stores: Stores = closer.add(await openStores(config.db), (it) => it.close())
-  const git: Git = closer.add(
-    await openGit({ root: join(config.dataDir, 'git'), hooksDir: HOOKS_DIR }),
-    (it) => it.close(),
-  )
+  const git: Git = closer.add(await openGit(gitOptions(config)), (it) => it.close())
   const store: ObjectStore = await openObjects(config)
   const owner = `${PROCESS_INSTANCE}-${randomBytes(4).toString('hex')}`
 
@@ -337,10 +344,7 @@ export async function restoreBackup(
   onProgress: (done: number, total: number) => void,
 ): Promise<Manifest> {
   const closer = new Closer()
-  const openEngine = async () =>
-    closer.add(await openGit({ root: join(config.dataDir, 'git'), hooksDir: HOOKS_DIR }), (it) =>
-      it.close(),
-    )
+  const openEngine = async () => closer.add(await openGit(gitOptions(config)), (it) => it.close())
   try {
     const target = { dataDir: config.dataDir, database: config.db, openGit: openEngine }
     return await restore(directory, target, onProgress)

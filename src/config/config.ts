@@ -156,6 +156,17 @@ const Env = z.object({
   ABF_HOURLY_CALLS: integer(1)
     .default(2_000)
     .describe('calls of the ABF API per account, or address, and hour'),
+  FETCH_CACHE_BYTES: bytes
+    .default(parseBytes('10GiB'))
+    .describe(
+      'disk for answers to fetches (cache/ in the data directory), the ones not asked for longest go first; 0 = none is kept',
+    ),
+  PACK_PROCESSES: integer(0, 1_024)
+    .default(0)
+    .describe('packs that git makes for fetches at once; 0 = by cores and memory, at least 2'),
+  PACK_WAIT_SECONDS: integer(0, 3_600)
+    .default(120)
+    .describe('how long a fetch waits for its turn before it is told to come again (503)'),
   WEBHOOKS_ALLOW_PRIVATE: bool
     .default(false)
     .describe(
@@ -289,6 +300,9 @@ function shape(env: z.infer<typeof Env>) {
     secretKey: env.SECRET_KEY,
     mirrorLockSeconds: env.MIRROR_LOCK_SECONDS,
     abfHourlyCalls: env.ABF_HOURLY_CALLS,
+    fetchCacheBytes: env.FETCH_CACHE_BYTES,
+    packProcesses: env.PACK_PROCESSES,
+    packWaitMs: env.PACK_WAIT_SECONDS * 1000,
     webhooks: {
       allowPrivate: env.WEBHOOKS_ALLOW_PRIVATE,
       timeoutMs: env.WEBHOOKS_TIMEOUT_SECONDS * 1000,

@@ -1,5 +1,7 @@
 import type { Readable } from 'node:stream'
-import type { GitOid, LfsPointer, ObjectFormat, Ref, RefUpdate, RepoId } from './types.js'
+import type { BlockSource } from '../lib/blocks.js'
+import type { FetchRequest } from '../protocol/git-fetch.js'
+import type { GitOid, LfsPointer, ObjectFormat, Ref, RefUpdate, Repo, RepoId } from './types.js'
 
 /*
  * What the domain needs from the outside. Here: the git engine (git/), object bytes (storage/objects) and settings; the
@@ -101,10 +103,24 @@ export interface GitServiceRun {
   readonly input: Readable
   readonly output: NodeJS.WritableStream
   readonly signal: AbortSignal
+  /** upload-pack: whose it is and whether it may have to read the whole repository; it waits for its turn. Throws `busy`. */
+  readonly client?: FetchClient
+  readonly isBig?: boolean
   readonly maxInputBytes?: number | undefined
   readonly onHook?: (call: HookCall) => Promise<HookAnswer>
   /** Hears why a hook call could not be answered; the pusher is told "internal error". */
   readonly onHookError?: (err: unknown) => void
+}
+
+/** Account or address on whose behalf git works, for sharing fairly. */
+export type FetchClient = string
+
+/** A complete answer to a fetch: whole, or still being made. */
+export interface FetchAnswer {
+  /** Of a whole one. */
+  readonly size: number | undefined
+  /** Its bytes from `from` on, as they come; has to be called. Fails when the answer is not made to its end. */
+  read(from: number, signal: AbortSignal): BlockSource
 }
 
 /** The git engine: bare repositories named by repository id. Every method throws `git_failed` when git does. */
@@ -124,6 +140,16 @@ export interface GitEngine {
   setHead(id: RepoId, branch: string): Promise<void>
 
   runService(id: RepoId, run: GitServiceRun): Promise<void>
+  /**
+   * An answer that is kept for all who ask the same; undefined when this fetch is none of these and git has to be asked.
+   * Throws `busy`.
+   */
+  openFetch(
+    repo: Pick<Repo, 'id' | 'objectFormat'>,
+    request: FetchRequest,
+    client: FetchClient,
+    signal: AbortSignal,
+  ): Promise<FetchAnswer | undefined>
 
   /** Full oid of a commit for a revision expression that `isSafeRevision` let through; undefined when there is none. */
   resolveCommit(id: RepoId, revision: string): Promise<GitOid | undefined>

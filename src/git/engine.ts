@@ -2,10 +2,13 @@ import { mkdir, realpath } from 'node:fs/promises'
 import { LRUCache } from 'lru-cache'
 import type { GitEngine, RefSnapshot } from '../domain/ports.js'
 import type { Ref, RepoId } from '../domain/types.js'
+import { Admission } from './admission.js'
 import { CatFilePool } from './cat-file.js'
 import { commitTree, createTagObject, updateRefs, writeCommit } from './commits.js'
 import { listPacks, openObjectFile } from './dumb-files.js'
 import { diffText } from './diff-text.js'
+import { listPacks, openObjectFile } from './dumb-files.js'
+import { FetchCache, type FetchCacheCounts } from './fetch-cache/fetch-cache.js'
 import { GitLayout } from './layout.js'
 import { sweepRepository } from './leftovers.js'
 import { Mailbox, type MailboxParts } from './mailbox.js'
@@ -28,11 +31,24 @@ const OLDEST_GIT = [2, 38] as const
 export interface Git extends GitEngine {
   /** Takes part in pushes that are made on the server's own disk. */
   openMailbox(parts: Omit<MailboxParts, 'repositoryAt'>): Promise<Mailbox>
-  close(): void
+  /** Since the start of this process. */
+  fetchCounts(): FetchCacheCounts & { waiting: number }
+  close(): Promise<void>
 }
 
-export async function openGit(options: { root: string; hooksDir: string }): Promise<Git> {
-  await checkVersion()
+export interface GitOptions {
+  readonly root: string
+  readonly hooksDir: string
+  /** Answers to fetches are kept here; nothing is kept with 0 bytes. */
+  readonly fetchCache: { readonly root: string; readonly maxBytes: number }
+  /** Packs made at once; 0 = by cores and memory. */
+  readonly packProcesses: number
+  /** How long a fetch waits for its turn. */
+  readonly packWaitMs: number
+}
+
+export async function openGit(options: GitOptions): Promise<Git> {
+  const gitVersion = await checkVersion()
   await mkdir(options.root, { recursive: true })
   // git tells its hooks real paths: ours must be comparable
   const layout = new GitLayout(await realpath(options.root))
@@ -43,6 +59,18 @@ export async function openGit(options: { root: string; hooksDir: string }): Prom
   const peeled = new LRUCache<string, string>({ max: 100_000 })
   const dir = (id: RepoId) => layout.directory(id)
   const reads = (id: RepoId) => new GitReads(dir(id), pool)
+  const admission = new Admission({
+    packProcesses: options.packProcesses,
+    maxWaitMs: options.packWaitMs,
+  })
+  const fetches = new FetchCache({
+    ...options.fetchCache,
+    gitVersion,
+    admission,
+    directoryOf: dir,
+    sizeOf: async (id) => sizes.bytes(dir(id)),
+  })
+  await fetches.sweep()
   const forget = (id: RepoId) => {
     pool.forget(dir(id))
     refs.forget(dir(id))
@@ -54,6 +82,7 @@ export async function openGit(options: { root: string; hooksDir: string }): Prom
     remove: async (id) => {
       forget(id)
       await layout.remove(id)
+      await fetches.drop(id)
     },
     exists: (id) => layout.exists(id),
     listDirectories: () => layout.list(),
@@ -70,7 +99,12 @@ export async function openGit(options: { root: string; hooksDir: string }): Prom
     setHead: async (id, branch) => {
       await runGit('symbolic-ref', ['HEAD', `refs/heads/${branch}`], { cwd: dir(id) })
     },
-    runService: (id, run) => runService(dir(id), run),
+    runService: (id, run) =>
+      run.service === 'upload-pack'
+        ? admission.run(id, run, () => runService(dir(id), run))
+        : runService(dir(id), run),
+    openFetch: (repo, request, client, signal) =>
+      fetches.open(repo, refs.read(dir(repo.id)), request, client, signal),
 
     resolveCommit: (id, revision) => reads(id).resolveCommit(revision),
     readCommit: (id, oid) => reads(id).readCommit(oid),
@@ -124,6 +158,7 @@ export async function openGit(options: { root: string; hooksDir: string }): Prom
     prune: async (id) => {
       await prune(dir(id))
       forget(id)
+      await fetches.drop(id)
     },
     maintain: async (id) => {
       await maintain(dir(id))
@@ -140,7 +175,11 @@ export async function openGit(options: { root: string; hooksDir: string }): Prom
     sweepLeftovers: (id) => sweepRepository(dir(id)),
     sweepTrash: () => layout.sweepTrash(),
     openMailbox: (it) => Mailbox.open({ ...it, repositoryAt: (path) => layout.repositoryAt(path) }),
-    close: () => pool.close(),
+    fetchCounts: () => ({ ...fetches.counts, waiting: admission.waiting }),
+    close: async () => {
+      await fetches.close()
+      pool.close()
+    },
   }
 }
 
@@ -169,7 +208,8 @@ async function peelRefs(
   return result
 }
 
-async function checkVersion(): Promise<void> {
+/** Answers git's whole version text. */
+async function checkVersion(): Promise<string> {
   const { execFile } = await import('node:child_process')
   const text = await new Promise<string>((resolve, reject) =>
     execFile('git', ['version'], (err, out) =>
@@ -182,4 +222,5 @@ async function checkVersion(): Promise<void> {
     (Number(major) === OLDEST_GIT[0] && Number(minor) < OLDEST_GIT[1])
   )
     throw new Error(`git ${OLDEST_GIT.join('.')} or newer is needed, this is ${text.trim()}`)
+  return text.trim()
 }

@@ -8,17 +8,21 @@ const SLOW_MS = 250
 
 /**
  * Ends the answer with these bytes; the source is closed in any case. Returns early when the client goes. A source that
- * fails, or has less than `bytes`, cuts the connection, for what was promised cannot be kept any more.
+ * fails, or has less than `bytes` (where that is known), cuts the connection, for what was promised cannot be kept any more.
  */
-export async function sendBlocks(res: Response, source: BlockSource, bytes: number): Promise<void> {
+export async function sendBlocks(
+  res: Response,
+  source: BlockSource,
+  bytes: number | undefined,
+): Promise<void> {
   const sending = new Sending(res)
   try {
     let ahead = source.next(SMALL_BLOCK_BYTES)
-    let left = bytes
+    let left = bytes ?? 0
     for (;;) {
       const block = await ahead
       if (sending.gone || !block) break
-      for (const part of block.parts) left -= part.length
+      if (bytes !== undefined) for (const part of block.parts) left -= part.length
       await sending.room()
       if (sending.gone) break
       ahead = source.next(sending.blockBytes)

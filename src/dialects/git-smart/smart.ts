@@ -4,6 +4,14 @@ import type { FetchAnswer } from '../../domain/ports.js'
 import { noteRead } from '../../http/audit.js'
 import { abortSignalOf, bodyStream, dropRest } from '../../http/body.js'
 import { callerOf } from '../../http/caller.js'
+import { sendBlocks } from '../../http/send-blocks.js'
+import {
+  type FetchRequest,
+  NAK,
+  PACKFILE_HEADER,
+  parseCloneV0,
+  parseFetchV2,
+} from '../../protocol/git-fetch.js'
 import { advertiseV2, commandOf, formatLsRefs, parseLsRefs } from '../../protocol/git-v2.js'
 import {
   FLUSH,
@@ -20,6 +28,8 @@ import type { GitRequest } from './parts.js'
 const MAX_FETCH_REQUEST_BYTES = 32 * 1024 * 1024
 /** An ls-refs request is held in memory; clients send a handful of prefixes. */
 const MAX_LS_REFS_BYTES = 4 * 1024 * 1024
+/** Requests up to this size (80,000 wants) are read before git is asked, in case their answer is there already. */
+const MAX_KEPT_FETCH_BYTES = 4 * 1024 * 1024
 
 /** GET info/refs (gitprotocol-http(5) "Discovering References"). */
 export async function advertise(it: GitRequest): Promise<void> {
@@ -38,6 +48,7 @@ export async function advertise(it: GitRequest): Promise<void> {
     advertise: true,
     protocol,
     prologue: Buffer.concat([pktLine(`# service=git-${name}\n`), FLUSH]),
+    client: clientOf(it),
     input: Readable.from([]),
     output: res,
     signal: abortSignalOf(res),
@@ -48,6 +59,7 @@ export async function advertise(it: GitRequest): Promise<void> {
 /** POST git-upload-pack: ls-refs is answered here, everything else by git. */
 export async function uploadPack(it: GitRequest): Promise<void> {
   const { req, res, opened, parts } = it
+  noteRead(req)
   requireContentType(it, 'upload-pack')
   const body = capped(bodyStream(req), MAX_FETCH_REQUEST_BYTES)
   const protocol = protocolOf(it)
@@ -55,16 +67,58 @@ export async function uploadPack(it: GitRequest): Promise<void> {
   const first = firstPacket(head)
   if (isV2(protocol) && commandOf(first) === 'ls-refs')
     return sendRefs(it, Buffer.concat([head, await all(rest, MAX_LS_REFS_BYTES)]))
+  const message = await upTo(head, rest, MAX_KEPT_FETCH_BYTES)
+  const signal = abortSignalOf(res)
+  const request = readFetch(it, message)
+  const client = clientOf(it)
+  const answer = request && (await parts.git.openFetch(opened.repo, request, client, signal))
   res.type('application/x-git-upload-pack-result')
+  if (answer) return sendAnswer(it, answer, signal)
   await parts.git.runService(opened.repo.id, {
     service: 'upload-pack',
     protocol,
-  noteRead(req)
-    input: Readable.from(joined(head, rest), { objectMode: false }),
+    client,
+    // the missing objects of a partial clone are asked for with a filter
+    isBig: request?.haves.length === 0 && request.filter === undefined,
+    input: Readable.from(joined(message, rest), { objectMode: false }),
     output: res,
-    signal: abortSignalOf(res),
+    signal,
   })
   res.end()
+}
+
+/** Undefined when git has to read it. */
+function readFetch(it: GitRequest, message: Buffer): FetchRequest | undefined {
+  try {
+    const packets = parsePackets(message)
+    return isV2(protocolOf(it))
+      ? parseFetchV2(packets, it.opened.repo.objectFormat)
+      : parseCloneV0(packets)
+  } catch (err) {
+    // what git says about such a request is what the client gets to hear
+    if (err instanceof PktLineError) return undefined
+    throw err
+  }
+}
+
+async function sendAnswer(it: GitRequest, answer: FetchAnswer, signal: AbortSignal): Promise<void> {
+  const { res } = it
+  // the same pack for both, only what stands ahead of it differs
+  const head = isV2(protocolOf(it)) ? Buffer.alloc(0) : NAK
+  const from = head.length > 0 ? PACKFILE_HEADER.length : 0
+  const bytes = answer.size === undefined ? undefined : answer.size - from
+  if (bytes !== undefined) res.set('Content-Length', String(head.length + bytes))
+  if (head.length > 0) res.write(head)
+  try {
+    await sendBlocks(res, answer.read(from, signal), bytes)
+  } catch (err) {
+    if (!signal.aborted) throw err
+  }
+}
+
+function clientOf({ req }: GitRequest): string {
+  const { user, address } = callerOf(req)
+  return user ? `user ${user.id}` : `address ${address}`
 }
 
 /** POST git-receive-pack. */
@@ -156,6 +210,18 @@ async function* joined(head: Buffer, rest: AsyncIterator<Buffer>): AsyncGenerato
     if (done) return
     yield value
   }
+}
+
+/** What there is, as soon as it is more than `bytes` or all. */
+async function upTo(head: Buffer, rest: AsyncIterator<Buffer>, bytes: number): Promise<Buffer> {
+  const chunks = [head]
+  for (let size = head.length; size <= bytes; ) {
+    const { value, done } = await rest.next()
+    if (done) break
+    chunks.push(value)
+    size += value.length
+  }
+  return Buffer.concat(chunks)
 }
 
 async function all(rest: AsyncIterator<Buffer>, maxBytes: number): Promise<Buffer> {

@@ -1,0 +1,368 @@
+import { createHash } from 'node:crypto'
+import { type FileHandle, open, rename, rm, stat, utimes } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Writable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { LRUCache } from 'lru-cache'
+import { HubError } from '../../domain/errors.js'
+import type { FetchAnswer, FetchClient, RefSnapshot } from '../../domain/ports.js'
+import type { ObjectFormat, RepoId } from '../../domain/types.js'
+import { type Block, type BlockSource, readBlock } from '../../lib/blocks.js'
+import { type FetchRequest, formatFetch } from '../../protocol/git-fetch.js'
+import type { Admission } from '../admission.js'
+import { CacheFiles } from './files.js'
+import { type Growth, LocalGrowth, RemoteGrowth } from './growth.js'
+import { runUploadPack } from './make-answer.js'
+import { tipsOf } from './tips.js'
+
+/** Raised when the shape of the files, or of what git is asked, changes. */
+const FORMAT = 'packhorse fetch 1'
+const HEARTBEAT_MS = 5_000
+const TOUCH_AFTER_MS = 60_000
+const REPEAT_WITHIN_MS = 10 * 60_000
+const WRITE_AHEAD_BYTES = 4 * 1024 * 1024
+
+export interface FetchCacheOptions {
+  readonly root: string
+  readonly maxBytes: number
+  readonly gitVersion: string
+  readonly admission: Admission
+  readonly directoryOf: (id: RepoId) => string
+  readonly sizeOf: (id: RepoId) => Promise<number>
+}
+
+export interface FetchCacheCounts {
+  /** Answers read from a whole file; from one that was still growing; made by git. */
+  readonly hits: number
+  readonly joined: number
+  readonly made: number
+}
+
+/** Somebody else made it meanwhile, or is making it: look again. */
+class LookAgain extends Error {}
+
+/**
+ * Whole answers to fetches, kept as files. An answer holds what its wants reach, and wants are compared with the refs of
+ * this moment before each use: what a repository no longer advertises is not given, however it went.
+ */
+export class FetchCache {
+  readonly #options: FetchCacheOptions
+  readonly #files: CacheFiles
+  readonly #growing = new Map<string, Production>()
+  readonly #tooLarge = new LRUCache<string, true>({ max: 10_000, ttl: REPEAT_WITHIN_MS })
+  readonly #askedOnce = new LRUCache<string, true>({ max: 10_000, ttl: REPEAT_WITHIN_MS })
+  readonly #abort = new AbortController()
+  readonly #counts = { hits: 0, joined: 0, made: 0 }
+
+  constructor(options: FetchCacheOptions) {
+    this.#options = options
+    this.#files = new CacheFiles(options.root, options.maxBytes)
+  }
+
+  get counts(): FetchCacheCounts {
+    return { ...this.#counts }
+  }
+
+  /** Undefined: this fetch is not kept, git has to be asked. Throws `busy`. */
+  async open(
+    repo: { id: RepoId; objectFormat: ObjectFormat },
+    snapshot: RefSnapshot,
+    request: FetchRequest,
+    client: FetchClient,
+    signal: AbortSignal,
+  ): Promise<FetchAnswer | undefined> {
+    const tips = tipsOf(snapshot)
+    if (this.#files.maxBytes === 0 || !request.wants.every((it) => tips.oids.has(it)))
+      return undefined
+    const { id } = repo
+    const message = formatFetch(request, repo.objectFormat)
+    const tags = request.includeTag ? tips.tagsDigest : '-'
+    const key = await this.#key(id, tags, message)
+    const name = `${id}/${key}`
+    if (this.#tooLarge.has(name)) return undefined
+    // most fetches of a clone that is kept up to date are never asked again by anybody
+    if (request.haves.length > 0 && !this.#askedOnce.has(name)) {
+      this.#askedOnce.set(name, true)
+      return undefined
+    }
+    const order = { id, key, message, client, estimate: () => this.#estimate(id, request) }
+    for (let attempt = 0; attempt < 8; attempt += 1) {
+      const found = await this.#find(order, signal)
+      if (found !== 'again') return found
+    }
+    return undefined
+  }
+
+  drop(id: RepoId): Promise<void> {
+    for (const name of this.#growing.keys())
+      if (name.startsWith(`${id}/`)) this.#growing.delete(name)
+    return this.#files.drop(id)
+  }
+
+  sweep(): Promise<void> {
+    return this.#files.sweep()
+  }
+
+  /** Ends what is being made. */
+  async close(): Promise<void> {
+    this.#abort.abort(new HubError('busy', 'The server is stopping.'))
+    await Promise.allSettled([...this.#growing.values()].map((it) => it.ended))
+  }
+
+  async #find(order: Order, signal: AbortSignal): Promise<FetchAnswer | undefined | 'again'> {
+    const { id, key } = order
+    const whole = await open(this.#files.answer(id, key), 'r').catch(() => undefined)
+    if (whole) {
+      this.#counts.hits += 1
+      return keptAnswer(whole, this.#files.answer(id, key))
+    }
+    const name = `${id}/${key}`
+    let mine = this.#growing.get(name)
+    if (!mine) {
+      const other = await RemoteGrowth.open(this.#files, id, key)
+      if (other) return this.#join(other.file, other.growth, signal)
+      mine = this.#growing.get(name)
+    }
+    if (!mine) mine = this.#start(name, order)
+    else this.#counts.joined += 1
+    try {
+      const part = await abortable(mine.opened, signal)
+      const file = await open(part, 'r')
+      return await this.#join(file, mine.growth, signal, true)
+    } catch (err) {
+      if (signal.aborted) throw err
+      if (err instanceof LookAgain || isMissing(err)) return 'again'
+      if (err instanceof HubError && err.code === 'busy') throw err
+      // git says itself what is wrong with the request, or with the repository
+      return undefined
+    }
+  }
+
+  /** Waits for the first bytes: a failure before them can still be answered. */
+  async #join(
+    file: FileHandle,
+    growth: Growth,
+    signal: AbortSignal,
+    local = false,
+  ): Promise<FetchAnswer | 'again'> {
+    try {
+      await growth.reach(0, signal)
+    } catch (err) {
+      await file.close()
+      if (local || signal.aborted) throw err
+      return 'again'
+    }
+    if (!local) this.#counts.joined += 1
+    return answerOf(file, growth, undefined)
+  }
+
+  #start(name: string, order: Order): Production {
+    const growth = new LocalGrowth()
+    let opened: (part: string) => void = () => undefined
+    let failed: (reason: unknown) => void = () => undefined
+    const part = new Promise<string>((resolve, reject) => {
+      opened = resolve
+      failed = reject
+    })
+    part.catch(() => undefined)
+    const ended = this.#produce(name, order, growth, opened)
+      .catch((err) => {
+        failed(err)
+        growth.fail(err)
+      })
+      .finally(() => {
+        if (this.#growing.get(name)?.growth === growth) this.#growing.delete(name)
+      })
+    const production = { growth, opened: part, ended }
+    this.#growing.set(name, production)
+    return production
+  }
+
+  async #produce(
+    name: string,
+    order: Order,
+    growth: LocalGrowth,
+    opened: (part: string) => void,
+  ): Promise<void> {
+    const { id, key } = order
+    const { signal } = this.#abort
+    const giveBack = await this.#options.admission.take('big', order.client, id, signal)
+    try {
+      if (await exists(this.#files.answer(id, key))) throw new LookAgain()
+      if (!(await this.#files.makeRoom(await order.estimate()))) {
+        this.#tooLarge.set(name, true)
+        throw new HubError('too_large', 'the answer is too large to be kept')
+      }
+      const part = await this.#files.newPart(id, key)
+      const file = await open(part, 'wx')
+      try {
+        if (!(await this.#files.claim(id, key, part))) throw new LookAgain()
+        opened(part)
+        await this.#write(name, order, { part, file, growth, signal })
+      } finally {
+        await file.close()
+        await rm(part, { force: true })
+        await this.#files.releaseClaim(id, key, part)
+      }
+    } finally {
+      giveBack()
+    }
+  }
+
+  async #write(
+    name: string,
+    { id, key, message }: Order,
+    it: { part: string; file: FileHandle; growth: LocalGrowth; signal: AbortSignal },
+  ): Promise<void> {
+    const { part, file, growth, signal } = it
+    const beat = setInterval(() => {
+      const now = new Date()
+      utimes(part, now, now).catch(() => undefined)
+    }, HEARTBEAT_MS)
+    try {
+      this.#counts.made += 1
+      await runUploadPack(
+        this.#options.directoryOf(id),
+        message,
+        (stdout) => pipeline(stdout, appendTo(file, growth)),
+        signal,
+      )
+      growth.finish()
+      if (!(await this.#fits(growth.size))) {
+        this.#tooLarge.set(name, true)
+        return
+      }
+      await this.#files.publishSize(id, key, part, growth.size)
+      await file.datasync()
+      await rename(part, this.#files.answer(id, key))
+    } catch (err) {
+      // dropped with its repository while it was being written: those who read it have it open
+      if (!(growth.isWhole && isMissing(err))) throw err
+    } finally {
+      clearInterval(beat)
+    }
+  }
+
+  /** Its own part is counted as growing already. */
+  #fits(size: number): Promise<boolean> {
+    return size > this.#files.maxBytes / 2 ? Promise.resolve(false) : this.#files.makeRoom(0)
+  }
+
+  /** What the answer will take at most, roughly: no pack is much larger than the repository. */
+  async #estimate(id: RepoId, request: FetchRequest): Promise<number> {
+    const part = request.depth ?? request.since ?? request.filter ?? request.haves[0]
+    const size = await this.#options.sizeOf(id)
+    if (part !== undefined) return 0
+    return size > this.#files.maxBytes / 2 ? Number.POSITIVE_INFINITY : size
+  }
+
+  async #key(id: RepoId, tags: string, message: Buffer): Promise<string> {
+    // its own configuration can change what git answers
+    const { mtimeMs, size } = await stat(join(this.#options.directoryOf(id), 'config'))
+    return createHash('sha256')
+      .update(`${FORMAT}\n${this.#options.gitVersion}\n${id} ${mtimeMs} ${size}\n${tags}\n`)
+      .update(message)
+      .digest('hex')
+  }
+}
+
+interface Order {
+  readonly id: RepoId
+  readonly key: string
+  readonly message: Buffer
+  readonly client: FetchClient
+  readonly estimate: () => Promise<number>
+}
+
+interface Production {
+  readonly growth: LocalGrowth
+  /** Path of the part, once there is one. */
+  readonly opened: Promise<string>
+  readonly ended: Promise<void>
+}
+
+/** Gathers what came since the last write. */
+function appendTo(file: FileHandle, growth: LocalGrowth): Writable {
+  const append = async (pieces: Buffer[]) => {
+    for (const piece of pieces.length > 1 ? [Buffer.concat(pieces)] : pieces)
+      for (let at = 0; at < piece.length; )
+        at += (await file.write(piece, at, piece.length - at, growth.size + at)).bytesWritten
+    growth.grow(pieces.reduce((sum, it) => sum + it.length, 0))
+  }
+  return new Writable({
+    highWaterMark: WRITE_AHEAD_BYTES,
+    writev: (pieces, done) =>
+      void append(pieces.map(({ chunk }) => chunk as Buffer)).then(() => done(), done),
+    write: (chunk: Buffer, _encoding, done) => void append([chunk]).then(() => done(), done),
+  })
+}
+
+async function keptAnswer(file: FileHandle, path: string): Promise<FetchAnswer> {
+  const { size, mtimeMs } = await file.stat()
+  const now = new Date()
+  if (now.getTime() - mtimeMs > TOUCH_AFTER_MS) await utimes(path, now, now).catch(() => undefined)
+  return answerOf(file, { reach: async () => size }, size)
+}
+
+function answerOf(file: FileHandle, growth: Growth, size: number | undefined): FetchAnswer {
+  return { size, read: (from, signal) => new GrowingBlocks(file, growth, from, signal) }
+}
+
+/** A file up to where its growth ends. */
+class GrowingBlocks implements BlockSource {
+  readonly #file: FileHandle
+  readonly #growth: Growth
+  readonly #signal: AbortSignal
+  #position: number
+  #size = 0
+  #reading: Promise<unknown> = Promise.resolve()
+
+  constructor(file: FileHandle, growth: Growth, from: number, signal: AbortSignal) {
+    this.#file = file
+    this.#growth = growth
+    this.#position = from
+    this.#signal = signal
+  }
+
+  next(bytes: number): Promise<Block | undefined> {
+    const reading = this.#next(bytes)
+    this.#reading = reading.catch(() => undefined)
+    return reading
+  }
+
+  async #next(bytes: number): Promise<Block | undefined> {
+    if (this.#position >= this.#size)
+      this.#size = await this.#growth.reach(this.#position, this.#signal)
+    const wanted = Math.min(bytes, this.#size - this.#position)
+    if (wanted <= 0) return undefined
+    const block = await readBlock(this.#file, this.#position, wanted)
+    if (!block) throw new Error('a kept answer is shorter than it was')
+    for (const part of block.parts) this.#position += part.length
+    return block
+  }
+
+  async close(): Promise<void> {
+    await this.#reading
+    await this.#file.close()
+  }
+}
+
+function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(signal.reason)
+    if (signal.aborted) return abort()
+    signal.addEventListener('abort', abort, { once: true })
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
+  })
+}
+
+function isMissing(err: unknown): boolean {
+  return (err as NodeJS.ErrnoException)?.code === 'ENOENT'
+}
+
+async function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  )
+}
