@@ -8,6 +8,7 @@ import { memoryRows } from './memory.js'
 import { pushRows } from './push.js'
 import { refRows } from './refs.js'
 import { repositoryRows } from './repositories.js'
+import { xetRows } from './xet.js'
 
 export const rows: readonly Row[] = [
   ...cloneRows,
@@ -16,6 +17,7 @@ export const rows: readonly Row[] = [
   ...pushRows,
   ...lfsRows,
   ...lfsManyRows,
+  ...xetRows,
   ...apiRows,
   ...repositoryRows,
   ...memoryRows,
