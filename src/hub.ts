@@ -12,12 +12,14 @@ import { huggingFace } from './dialects/huggingface/index.js'
 import { kohaku } from './dialects/kohaku/index.js'
 import { lfs } from './dialects/lfs/index.js'
 import { outpost } from './dialects/outpost/index.js'
+import { onlySpaces, spaces } from './dialects/spaces/index.js'
 import { duplicateRoutes } from './dialects/xet/duplicate.js'
 import { xet } from './dialects/xet/index.js'
 import { xetTokenRoutes } from './dialects/xet/tokens.js'
 import { Access } from './domain/access/access.js'
 import { ActionSigner } from './domain/access/signed-actions.js'
 import { Avatars } from './domain/accounts/avatars.js'
+import { Follows } from './domain/accounts/follows.js'
 import { Invitations } from './domain/accounts/invitations.js'
 import { Login } from './domain/accounts/login.js'
 import { Organizations } from './domain/accounts/organizations.js'
@@ -26,6 +28,7 @@ import { Tokens } from './domain/accounts/tokens.js'
 import { UserRemoval } from './domain/accounts/user-removal.js'
 import { auditServices } from './domain/audit/index.js'
 import { Cards } from './domain/cards/cards.js'
+import { Collections } from './domain/collections/collections.js'
 import { BranchMerges } from './domain/commits/branch-merges.js'
 import { Committer } from './domain/commits/committer.js'
 import { FileCommits } from './domain/commits/file-commits.js'
@@ -44,6 +47,7 @@ import { LfsCollector } from './domain/lfs/collector.js'
 import { LfsLocks } from './domain/lfs/locks.js'
 import { LfsObjects } from './domain/lfs/objects.js'
 import { packageServices } from './domain/packages/index.js'
+import { Papers } from './domain/papers/papers.js'
 import type { ObjectStore } from './domain/ports.js'
 import { Quotas } from './domain/quotas/quotas.js'
 import { BranchProtection } from './domain/refs/protection.js'
@@ -59,6 +63,7 @@ import { LanguageCounter } from './domain/repos/language-counter.js'
 import { Recovery } from './domain/repos/recovery.js'
 import { RepoRegistry } from './domain/repos/registry.js'
 import { Squash } from './domain/repos/squash.js'
+import { appServices } from './domain/spaces/services.js'
 import { webhookServices } from './domain/webhooks/index.js'
 import { XetContent } from './domain/xet/content.js'
 import { xetServices } from './domain/xet/services.js'
@@ -76,6 +81,8 @@ import { closeServer, lastAnswers, listen, newApp } from './http/server.js'
 import { Closer } from './lib/closer.js'
 import { hasEnded, PROCESS_INSTANCE } from './lib/process-instance.js'
 import { XetWorkers } from './protocol/xet/xet-workers.js'
+import { appRunner } from './runner/app-runner.js'
+import { checkouts } from './runner/checkouts.js'
 import type { Manifest } from './storage/backup/manifest.js'
 import { restore } from './storage/backup/restore.js'
 import { openStores, type Stores } from './storage/db/index.js'
@@ -162,7 +169,10 @@ export async function openDomain(config: Config, log: Logger, closer: Closer) {
   const unlessBackup = (handler: JobHandler) => backupLease.guard(handler)
   jobs.handle(
     'repo.purge',
-    unlessBackup((job) => registry.purge(job.key)),
+    unlessBackup(async (job) => {
+      await registry.purge(job.key)
+      await apps.appRuns.order(job.key)
+    }),
   )
   jobs.handle(
     'repo.prune',
@@ -218,6 +228,7 @@ export async function openDomain(config: Config, log: Logger, closer: Closer) {
   )
   access.onOpen((repo) => recovery.onOpen(repo))
   const organizations = new Organizations(stores)
+  const papers = new Papers({ ...stores, access })
   const userRemoval = new UserRemoval({ ...stores, registry })
   jobs.handle('account.purge', (job) => userRemoval.purge(Number(job.key)))
   jobs.handleEvery('repo.trending', TRENDING_SECONDS, () => stores.repos.refreshTrending())
@@ -233,6 +244,19 @@ export async function openDomain(config: Config, log: Logger, closer: Closer) {
     secretKey,
     mirrorLockSeconds: config.mirrorLockSeconds,
   })
+  const apps = appServices(
+    {
+      ...stores,
+      access,
+      cards,
+      contents,
+      recorder,
+      secretKey,
+      runner: config.spaceRunner && appRunner(config.spaceRunner),
+      checkouts: checkouts(join(config.dataDir, 'apps')),
+    },
+    jobs,
+  )
   const onError = (err: unknown) => log.warn({ err }, 'webhook not delivered')
   const options = { ...config.webhooks, owner, onError }
   const webhooks = webhookServices({ ...stores, access, jobs, secretKey, options })
@@ -289,6 +313,9 @@ export async function openDomain(config: Config, log: Logger, closer: Closer) {
     audit,
     access,
     accessRequests: new AccessRequests({ ...stores, access, cards }),
+    collections: new Collections({ ...stores, access, papers }),
+    papers,
+    follows: new Follows(stores),
     accounts: new Registry({ ...stores, quotas: config.quotas, registration: config.registration }),
     tokens: new Tokens(stores),
     avatars: new Avatars({ ...stores, store }),
@@ -298,6 +325,7 @@ export async function openDomain(config: Config, log: Logger, closer: Closer) {
     login,
     packages,
     ...webhooks,
+    ...apps,
     xet,
     signer: new ActionSigner(secret),
     quotas,
@@ -358,6 +386,7 @@ export async function startHub(config: Config, log: Logger): Promise<Hub> {
   const closer = new Closer()
   try {
     const domain = await openDomain(config, log, closer)
+    closer.add(domain.git.useLauncher(), (it) => it.close())
     // before anything is looked at: what local pushes change from here on is told, what they changed before is found
     closer.add(await openMailbox(domain, log), (it) => it.close())
     await domain.recovery.beforeServing()
@@ -403,6 +432,9 @@ export function buildApp(domain: Domain, log: Logger): Express {
   const abfParts = { ...domain, baseUrl, hourlyCalls: config.abfHourlyCalls }
   app.use(asDialect('abf', downloads(abfParts, authenticate(login, baseUrl))))
   app.use(authenticate(login, baseUrl))
+  const spacesParts = { ...domain, spacesUrl: config.spacesUrl, baseUrl }
+  const spacePages = spaces(spacesParts)
+  app.use(asDialect('spaces', onlySpaces(spacesParts, spacePages)))
   app.use(limitApiCalls(config.apiLimit))
   app.use(asDialect('hub', metricsRoute(metrics, config.metrics)))
   const { createOnPush } = config
@@ -424,6 +456,7 @@ export function buildApp(domain: Domain, log: Logger): Express {
       }),
     ),
   )
+  app.use(asDialect('spaces', spacePages))
   app.use(...lastAnswers())
   return app
 }

@@ -133,6 +133,27 @@ export const ROWS: Readonly<Record<string, Row>> = {
     body: { bio: 7 },
   }),
   'GET /api/organizations/:org/profile': open('/api/organizations/lab/profile'),
+  'GET /api/users/:user/overview': open('/api/users/owner/overview'),
+  'GET /api/organizations/:org/overview': open('/api/organizations/lab/overview'),
+  'GET /api/users/:user/followers': open('/api/users/owner/followers'),
+  'GET /api/users/:user/following': open('/api/users/owner/following'),
+  'GET /api/organizations/:org/followers': open('/api/organizations/lab/followers'),
+  'POST /api/users/:user/follow': active('/api/users/writer/follow'),
+  'DELETE /api/users/:user/follow': active('/api/users/reader/follow'),
+  'POST /api/organizations/:org/follow': active('/api/organizations/lab/follow'),
+  'DELETE /api/organizations/:org/follow': active('/api/organizations/lab/follow'),
+
+  // collections and papers: what is hidden looks absent (test/wire/hf-collections.test.ts)
+  'GET /api/collections': open('/api/collections'),
+  // the namespace is in the body: judged once that reads
+  'POST /api/collections': user('/api/collections', { body: { title: '', namespace: 'lab' } }),
+  ...collections(),
+  'GET /api/papers/search': open('/api/papers/search'),
+  'GET /api/daily_papers': open('/api/daily_papers'),
+  'GET /api/papers/*id': open('/api/papers/2307.09288', { mayMiss: true }),
+  'GET /api/arxiv/*id/repos': open('/api/arxiv/2307.09288/repos', { mayMiss: true }),
+  'PUT /api/admin/papers/*id': site('/api/admin/papers/none'),
+  'DELETE /api/admin/papers/*id': site('/api/admin/papers/none', { mayMiss: true }),
   'GET /api/users/:name/avatar': open('/api/users/owner/avatar', { mayMiss: true }),
   'POST /api/users/:name/avatar': ownerOnly('/api/users/owner/avatar', { body: 'no picture' }),
   'DELETE /api/users/:name/avatar': ownerOnly('/api/users/owner/avatar'),
@@ -311,6 +332,31 @@ export const ROWS: Readonly<Record<string, Row>> = {
   'GET /api/spaces-tags-by-type': bare('/api/spaces-tags-by-type'),
   'GET /api/repos/ls': user('/api/repos/ls'),
   'GET /api/agent-harnesses': bare('/api/agent-harnesses'),
+  // each one's own webhooks; what is somebody else's is not there
+  'GET /api/settings/webhooks': active('/api/settings/webhooks'),
+  'POST /api/settings/webhooks': active('/api/settings/webhooks', {
+    body: { url: 'ftp://x', watched: [{ type: 'org', name: 'lab' }] },
+  }),
+  'GET /api/settings/webhooks/:id': active('/api/settings/webhooks/none', { mayMiss: true }),
+  'POST /api/settings/webhooks/:id': active('/api/settings/webhooks/none', { mayMiss: true }),
+  'DELETE /api/settings/webhooks/:id': active('/api/settings/webhooks/none', { mayMiss: true }),
+  'POST /api/settings/webhooks/:id/enable': active('/api/settings/webhooks/none/enable', {
+    mayMiss: true,
+  }),
+  'POST /api/settings/webhooks/:id/disable': active('/api/settings/webhooks/none/disable', {
+    mayMiss: true,
+  }),
+  'GET /api/settings/webhooks/:id/deliveries': active('/api/settings/webhooks/none/deliveries', {
+    mayMiss: true,
+  }),
+  'GET /api/settings/webhooks/:id/deliveries/:delivery': active(
+    '/api/settings/webhooks/none/deliveries/1',
+    { mayMiss: true },
+  ),
+  'POST /api/settings/webhooks/:id/deliveries/:delivery/replay': active(
+    '/api/settings/webhooks/none/deliveries/1/replay',
+    { mayMiss: true },
+  ),
   'POST /api/validate-yaml': bare('/api/validate-yaml', {
     body: { repoType: 'model', content: '' },
   }),
@@ -456,6 +502,23 @@ function everybodyBut403() {
     readonly: refused,
     scoped: refused,
     elsewhere: refused,
+  }
+}
+
+/** Of one that is not there: nobody gets further than that. */
+function collections(): Record<string, Row> {
+  const at = '/api/collections/:namespace/:slug'
+  const none = `/api/collections/lab/none-${'0'.repeat(24)}`
+  const miss = { mayMiss: true }
+  return {
+    [`GET ${at}`]: open(none, miss),
+    [`PATCH ${at}`]: open(none, miss),
+    [`DELETE ${at}`]: open(none, miss),
+    [`POST ${at}/items`]: open(`${none}/items`, miss),
+    [`PATCH ${at}/items/:item`]: open(`${none}/items/none`, miss),
+    [`DELETE ${at}/items/:item`]: open(`${none}/items/none`, miss),
+    [`POST ${at}/upvote`]: open(`${none}/upvote`, miss),
+    [`DELETE ${at}/upvote`]: open(`${none}/upvote`, miss),
   }
 }
 

@@ -144,7 +144,7 @@ test('every content route of a gated repository asks for access, metadata stays 
     '/ada/m.git/info/lfs/locks',
     `/auth/v1/repository/ada/${await idOf(hub, 'ada', 'm')}/file/a.txt`,
   ]
-  const get = async (as?: TestUser) =>
+  const get = async (as?: TestUser): Promise<Record<string, number>> =>
     Object.fromEntries(
       await Promise.all(
         content.map(async (path) => [path, (await hub.api(path, as ? { as } : {})).status]),

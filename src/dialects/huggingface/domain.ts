@@ -1,7 +1,10 @@
 import type { Access } from '../../domain/access/access.js'
+import type { Follows } from '../../domain/accounts/follows.js'
 import type { AccountStore } from '../../domain/accounts/ports.js'
 import type { Cards } from '../../domain/cards/cards.js'
 import type { CardStore } from '../../domain/cards/ports.js'
+import type { Collections } from '../../domain/collections/collections.js'
+import type { CollectionStore } from '../../domain/collections/ports.js'
 import type { BranchMerges } from '../../domain/commits/branch-merges.js'
 import type { Committer } from '../../domain/commits/committer.js'
 import type { FileCommits } from '../../domain/commits/file-commits.js'
@@ -13,10 +16,12 @@ import type { FileStore } from '../../domain/content/ports.js'
 import type { DiscussionServices } from '../../domain/discussions/index.js'
 import type { DiscussionStore } from '../../domain/discussions/ports.js'
 import type { Downloads } from '../../domain/downloads/downloads.js'
+import type { Endpoints } from '../../domain/endpoints/endpoints.js'
 import type { EventStore } from '../../domain/events/ports.js'
 import type { AccessRequests } from '../../domain/gating/access-requests.js'
 import type { LfsObjects } from '../../domain/lfs/objects.js'
 import type { LfsStore } from '../../domain/lfs/ports.js'
+import type { Papers } from '../../domain/papers/papers.js'
 import type { GitEngine } from '../../domain/ports.js'
 import type { QuotaStore } from '../../domain/quotas/ports.js'
 import type { Quotas } from '../../domain/quotas/quotas.js'
@@ -28,11 +33,15 @@ import type { Duplicator } from '../../domain/repos/duplicator.js'
 import type { RepoStore } from '../../domain/repos/ports.js'
 import type { RepoRegistry } from '../../domain/repos/registry.js'
 import type { Squash } from '../../domain/repos/squash.js'
+import type { Spaces } from '../../domain/spaces/spaces.js'
 import type { Webhooks } from '../../domain/webhooks/webhooks.js'
 
 export interface Domain extends DiscussionServices {
   readonly access: Access
   readonly accessRequests: AccessRequests
+  readonly collections: Collections
+  readonly papers: Papers
+  readonly follows: Follows
   readonly cards: Cards
   readonly contents: Contents
   readonly downloads: Downloads
@@ -52,8 +61,11 @@ export interface Domain extends DiscussionServices {
   readonly revisions: Revisions
   readonly squash: Squash
   readonly webhooks: Webhooks
+  readonly spaces: Spaces
+  readonly endpoints: Endpoints
   readonly stores: {
     readonly accounts: AccountStore
+    readonly collections: CollectionStore
     readonly repos: RepoStore
     readonly refs: RefStore
     readonly files: FileStore

@@ -1,6 +1,6 @@
 import type { Caller, HubEvent, Repo } from '../types.js'
 
-/** Every type of event there is: the audit log and, later, webhooks speak of these. */
+/** Every type of event there is: the audit log and webhooks speak of these. */
 export const EVENT_TYPES = [
   'repo.create',
   'repo.delete',
@@ -12,6 +12,11 @@ export const EVENT_TYPES = [
   'repo.unlock',
   'access.request',
   'access.decide',
+  'collection.create',
+  'collection.update',
+  'collection.delete',
+  'paper.describe',
+  'paper.forget',
   'account.create',
   'account.token',
   'account.password',
@@ -22,6 +27,7 @@ export const EVENT_TYPES = [
   'org.member',
   'package.platform',
   'package.repository',
+  'endpoint',
   'discussion.create',
   'discussion.update',
   'discussion.delete',

@@ -1,36 +1,48 @@
 import { sql } from 'kysely'
+import type { FollowStore } from '../../domain/accounts/follows.js'
 import type { AccountStore } from '../../domain/accounts/ports.js'
+import type { AppRunStore } from '../../domain/apps/ports.js'
 import type { AuditStore } from '../../domain/audit/ports.js'
 import type { CardStore } from '../../domain/cards/ports.js'
+import type { CollectionStore } from '../../domain/collections/ports.js'
 import type { FileStore } from '../../domain/content/ports.js'
 import type { DiscussionStore } from '../../domain/discussions/ports.js'
+import type { EndpointStore } from '../../domain/endpoints/ports.js'
 import type { EventStore } from '../../domain/events/ports.js'
 import type { AccessRequestStore } from '../../domain/gating/ports.js'
 import type { JobStore } from '../../domain/jobs/ports.js'
 import type { LfsStore } from '../../domain/lfs/ports.js'
 import type { PackageStores } from '../../domain/packages/ports.js'
+import type { PaperStore } from '../../domain/papers/ports.js'
 import type { SettingStore } from '../../domain/ports.js'
 import type { QuotaStore } from '../../domain/quotas/ports.js'
 import type { RefStore } from '../../domain/refs/ports.js'
 import type { HoldStore, LanguageStore, RepoStore } from '../../domain/repos/ports.js'
+import type { SpaceStore } from '../../domain/spaces/ports.js'
 import type { DeliveryQueue, WebhookStore } from '../../domain/webhooks/ports.js'
 import type { XetStore } from '../../domain/xet/ports.js'
 import { packageStores } from './abf.js'
 import { accessRequestStore } from './access-requests.js'
 import { accountStore } from './accounts.js'
+import { appRunStore } from './app-runs.js'
 import { auditStore } from './audit.js'
 import { cardStore } from './cards.js'
+import { collectionStore } from './collections.js'
 import { discussionStore } from './discussions.js'
+import { endpointStore } from './endpoints.js'
 import { eventStore } from './events.js'
+import { followStore } from './follows.js'
 import { holdStore } from './holds.js'
 import { jobStore } from './jobs.js'
 import { languageStore } from './languages.js'
 import { lfsStore } from './lfs.js'
 import { copyDatabase, openDatabase } from './open.js'
+import { paperStore } from './papers.js'
 import { quotaStore } from './quotas.js'
 import { fileStore, refStore } from './refs.js'
 import { repoStore } from './repos.js'
 import { settingStore } from './settings.js'
+import { spaceStore } from './spaces.js'
 import { countTotals, type Totals } from './totals.js'
 import { deliveryQueue } from './webhook-queue.js'
 import { webhookStore } from './webhooks.js'
@@ -40,6 +52,9 @@ export interface Stores {
   readonly accounts: AccountStore
   readonly repos: RepoStore
   readonly accessRequests: AccessRequestStore
+  readonly collections: CollectionStore
+  readonly papers: PaperStore
+  readonly follows: FollowStore
   readonly refs: RefStore
   readonly files: FileStore
   readonly cards: CardStore
@@ -52,6 +67,9 @@ export interface Stores {
   readonly audit: AuditStore
   readonly holds: HoldStore
   readonly packages: PackageStores
+  readonly spaces: SpaceStore
+  readonly appRuns: AppRunStore
+  readonly endpoints: EndpointStore
   readonly jobs: JobStore
   readonly webhooks: WebhookStore
   readonly deliveries: DeliveryQueue
@@ -69,6 +87,9 @@ export async function openStores(file: string, onQuery?: (sql: string) => void):
     accounts: accountStore(db),
     repos: repoStore(db),
     accessRequests: accessRequestStore(db),
+    collections: collectionStore(db),
+    papers: paperStore(db),
+    follows: followStore(db),
     refs: refStore(db),
     files: fileStore(db),
     cards: cardStore(db),
@@ -81,6 +102,9 @@ export async function openStores(file: string, onQuery?: (sql: string) => void):
     audit: auditStore(db),
     holds: holdStore(db),
     packages: packageStores(db),
+    spaces: spaceStore(db),
+    appRuns: appRunStore(db),
+    endpoints: endpointStore(db),
     jobs: jobStore(db),
     webhooks: webhookStore(db),
     deliveries: deliveryQueue(db),

@@ -182,6 +182,41 @@ export interface Schema {
   xet_chunk: { chunk_hash: string; xorb_hash: string }
   xet_upload: { repo_id: string; xorb_hash: string; is_used: number; created_at: string }
   like: { repo_id: string; user_id: number; created_at: string }
+  collection: {
+    id: string
+    namespace_id: number
+    title: string
+    description: string | null
+    theme: 'orange' | 'blue' | 'green' | 'purple' | 'pink' | 'indigo'
+    is_private: number
+    position: number
+    upvotes: Generated<number>
+    created_at: string
+    updated_at: string
+  }
+  collection_item: {
+    id: string
+    collection_id: string
+    type: 'model' | 'dataset' | 'space' | 'paper' | 'collection'
+    repo_id: string | null
+    paper_id: string | null
+    held_id: string | null
+    target: string
+    note: string | null
+    position: number
+  }
+  collection_upvote: { collection_id: string; user_id: number; created_at: string }
+  paper: {
+    id: string
+    title: string | null
+    summary: string | null
+    authors: string
+    published_at: string | null
+    source: string | null
+    submitted_at: string | null
+    submitted_by: number | null
+  }
+  follow: { follower_id: number; followed_id: number; created_at: string }
   access_request: {
     repo_id: string
     user_id: number

@@ -11,6 +11,8 @@ import { packages } from './0010-packages.js'
 import { discussionEvents } from './0011-discussion-events.js'
 import { webhooks } from './0012-webhooks.js'
 import { accessRequest } from './0013-access-request.js'
+import { collection } from './0014-collection.js'
+import { papersAndFollows } from './0015-papers-and-follows.js'
 import { audit } from './0017-audit.js'
 import { space } from './0018-space.js'
 import { endpoint } from './0019-endpoint.js'
@@ -29,6 +31,8 @@ export const MIGRATIONS: Record<string, Migration> = {
   '0011-discussion-events': discussionEvents,
   '0012-webhooks': webhooks,
   '0013-access-request': accessRequest,
+  '0014-collection': collection,
+  '0015-papers-and-follows': papersAndFollows,
   '0017-audit': audit,
   '0018-space': space,
   '0019-endpoint': endpoint,
