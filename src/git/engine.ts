@@ -4,6 +4,7 @@ import type { GitEngine, RefSnapshot } from '../domain/ports.js'
 import type { Ref, RepoId } from '../domain/types.js'
 import { Admission } from './admission.js'
 import { CatFilePool } from './cat-file.js'
+import { CommitOrders, walkCommits } from './commit-order.js'
 import { commitTree, createTagObject, updateRefs, writeCommit } from './commits.js'
 import { diffText } from './diff-text.js'
 import { listPacks, openObjectFile } from './dumb-files.js'
@@ -25,6 +26,8 @@ import { dropOtherObjects, exportObjects, importObjects, objectsReach } from './
 import { bytesUnder, fsck, maintain, prune } from './upkeep.js'
 
 /** Oldest git with all that is used here: `merge-tree --write-tree` (2.38), `cat-file --batch-command` and `core.fsync` (2.36). */
+/** Pages of the log before this one cost git next to nothing. */
+const DEEP_PAGE = 1_000
 const OLDEST_GIT = [2, 38] as const
 
 export interface Git extends GitEngine {
@@ -58,6 +61,9 @@ export async function openGit(options: GitOptions): Promise<Git> {
   const peeled = new LRUCache<string, string>({ max: 100_000 })
   const dir = (id: RepoId) => layout.directory(id)
   const reads = (id: RepoId) => new GitReads(dir(id), pool)
+  const orders = new CommitOrders(walkCommits)
+  // a commit's history never changes
+  const counts = new LRUCache<string, number>({ max: 20_000 })
   const admission = new Admission({
     packProcesses: options.packProcesses,
     maxWaitMs: options.packWaitMs,
@@ -107,8 +113,18 @@ export async function openGit(options: GitOptions): Promise<Git> {
 
     resolveCommit: (id, revision) => reads(id).resolveCommit(revision),
     readCommit: (id, oid) => reads(id).readCommit(oid),
-    log: (id, from, it) => reads(id).log(from, it),
-    countCommits: (id, from, not) => reads(id).countCommits(from, not),
+    log: async (id, from, it) => {
+      const plain = it.path === undefined && it.not === undefined && it.skip >= DEEP_PAGE
+      const oids = plain ? await orders.page(dir(id), from, it) : undefined
+      if (!oids) return reads(id).log(from, it)
+      return Promise.all(oids.map((oid) => reads(id).readCommit(oid)))
+    },
+    countCommits: async (id, from, not) => {
+      const key = `${from} ${not ?? ''}`
+      const count = counts.get(key) ?? (await reads(id).countCommits(from, not))
+      counts.set(key, count)
+      return count
+    },
     findEntry: (id, commit, path) => reads(id).findEntry(commit, path),
     listTree: (id, commit, path, it) => reads(id).listTree(commit, path, it),
     statPath: (id, commit, path) => reads(id).statPath(commit, path),

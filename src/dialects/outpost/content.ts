@@ -1,14 +1,11 @@
-import { LRUCache } from 'lru-cache'
 import { HubError } from '../../domain/errors.js'
 import type { CommitInfo, TreeEntry } from '../../domain/ports.js'
-import type { GitOid, LfsPointer } from '../../domain/types.js'
+import type { LfsPointer } from '../../domain/types.js'
 import { signDownload } from './download.js'
 import { pagination, readPage, seconds } from './input.js'
 import type { RepoRequest } from './parts.js'
 
 const INLINE_BYTES = 1_000_000
-/** Number of commits behind a tip never changes. */
-const COUNTS = new LRUCache<GitOid, number>({ max: 10_000 })
 
 function refOf({ req, repo }: RepoRequest): string {
   const { ref } = req.query
@@ -102,19 +99,11 @@ export async function listCommits(it: RepoRequest): Promise<void> {
   const { req, res, parts, repo } = it
   const page = readPage(req)
   const tip = await parts.revisions.read(repo, it.rest)
-  const total = tip === repo.headOid ? repo.commitCount : await count(it, tip)
+  const total = tip === repo.headOid ? repo.commitCount : await parts.git.countCommits(repo.id, tip)
   const skip = (page.page - 1) * page.perPage
   const commits =
     skip >= total ? [] : await parts.git.log(repo.id, tip, { skip, limit: page.perPage })
   res.json({ data: commits.map(toCommit), pagination: pagination(page, total) })
-}
-
-async function count({ parts, repo }: RepoRequest, tip: GitOid): Promise<number> {
-  const known = COUNTS.get(tip)
-  if (known !== undefined) return known
-  const total = await parts.git.countCommits(repo.id, tip)
-  COUNTS.set(tip, total)
-  return total
 }
 
 function toCommit(commit: CommitInfo) {
