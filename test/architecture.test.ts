@@ -14,6 +14,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   domain: ['lib', 'protocol'],
   git: ['domain', 'protocol', 'lib'],
   storage: ['domain', 'protocol', 'lib'],
+  runner: ['domain', 'protocol', 'lib'],
   http: ['domain', 'protocol', 'lib'],
   dialects: ['domain', 'protocol', 'http', 'lib'],
 }
@@ -22,9 +23,9 @@ const PACKAGES_OF: Record<string, readonly string[]> = {
   express: ['http', 'dialects', 'hub.ts'],
   'better-sqlite3': ['storage'],
   kysely: ['storage'],
-  'node:child_process': ['git', 'lib'],
+  'node:child_process': ['git', 'lib', 'runner'],
   'node:fs': ['git', 'storage', 'lib', 'hub.ts', 'main.ts', 'commands.ts'],
-  'node:fs/promises': ['git', 'storage', 'lib', 'hub.ts', 'main.ts', 'commands.ts'],
+  'node:fs/promises': ['git', 'storage', 'runner', 'lib', 'hub.ts', 'main.ts', 'commands.ts'],
 }
 
 const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' }).filter((it) =>

@@ -22,6 +22,19 @@ const bytes = z
 
 const integer = (min: number, max = Number.MAX_SAFE_INTEGER) =>
   z.coerce.number('must be a number').int('must be a whole number').min(min).max(max)
+/** A program, or a JSON array of it and its arguments: never a line for a shell. */
+const command = z.string().transform((text, context) => {
+  if (!text.startsWith('[')) return [text]
+  try {
+    return z.array(z.string().min(1)).min(1).parse(JSON.parse(text))
+  } catch {
+    context.addIssue({
+      code: 'custom',
+      message: 'must be a program, or a JSON array of strings: the program and its arguments',
+    })
+    return z.NEVER
+  }
+})
 
 /**
  * Environment names (prefix PACKHORSE_) and their meaning. Flags of `serve` are another source of the same keys:
@@ -299,6 +312,7 @@ function shape(env: z.infer<typeof Env>) {
     metrics: env.METRICS,
     secretKey: env.SECRET_KEY,
     mirrorLockSeconds: env.MIRROR_LOCK_SECONDS,
+    audit: { keepDays: env.AUDIT_DAYS, refusalsPerMinute: env.AUDIT_REFUSALS },
     abfHourlyCalls: env.ABF_HOURLY_CALLS,
     fetchCacheBytes: env.FETCH_CACHE_BYTES,
     packProcesses: env.PACK_PROCESSES,
@@ -335,7 +349,6 @@ function readS3(env: z.infer<typeof Env>) {
 export type S3Config = NonNullable<Config['s3']>
 
 function parseBytes(text: string): number {
-    audit: { keepDays: env.AUDIT_DAYS, refusalsPerMinute: env.AUDIT_REFUSALS },
   const [, number = '', unit = ''] = /^([\d.]+)\s*([a-z]*)$/i.exec(text.trim()) ?? []
   const u = unit.toLowerCase().replace(/b$/, '')
   const base = u.endsWith('i') ? 1024 : 1000

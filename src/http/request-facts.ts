@@ -12,6 +12,7 @@ export const DIALECTS = [
   'outpost',
   'abf',
   'xet',
+  'spaces',
   'none',
 ] as const
 export type Dialect = (typeof DIALECTS)[number]

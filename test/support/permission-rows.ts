@@ -329,6 +329,50 @@ export const ROWS: Readonly<Record<string, Row>> = {
   'GET /api/spaces': open('/api/spaces'),
   'GET /api/models-tags-by-type': bare('/api/models-tags-by-type'),
   'GET /api/datasets-tags-by-type': bare('/api/datasets-tags-by-type'),
+  // Spaces; the matrix's repositories are models, which have none of this
+  [`GET ${API}/^runtime$`]: repo('read', `${ID}/runtime`, { mayMiss: true }),
+  [`GET ${API}/^variables$`]: repo('read', `${ID}/variables`, { mayMiss: true }),
+  [`POST ${API}/^variables$`]: repo('write', `${ID}/variables`, { mayMiss: true }),
+  [`DELETE ${API}/^variables$`]: repo('write', `${ID}/variables`, { mayMiss: true }),
+  [`GET ${API}/^secrets$`]: repo('write', `${ID}/secrets`, { mayMiss: true }),
+  [`POST ${API}/^secrets$`]: repo('write', `${ID}/secrets`, { mayMiss: true }),
+  [`DELETE ${API}/^secrets$`]: repo('write', `${ID}/secrets`, { mayMiss: true }),
+  [`POST ${API}/^hardware$`]: repo('write', `${ID}/hardware`, { mayMiss: true }),
+  [`POST ${API}/^sleeptime$`]: repo('write', `${ID}/sleeptime`, { mayMiss: true }),
+  [`POST ${API}/^storage$`]: repo('write', `${ID}/storage`, { mayMiss: true }),
+  [`DELETE ${API}/^storage$`]: repo('write', `${ID}/storage`, { mayMiss: true }),
+  [`PUT ${API}/^volumes$`]: repo('write', `${ID}/volumes`, { mayMiss: true }),
+  [`DELETE ${API}/^volumes$`]: repo('write', `${ID}/volumes`, { mayMiss: true }),
+  [`POST ${API}/^dev-mode$`]: repo('write', `${ID}/dev-mode`, { mayMiss: true }),
+  [`POST ${API}/^pause$`]: repo('write', `${ID}/pause`, { mayMiss: true }),
+  [`POST ${API}/^restart$`]: repo('write', `${ID}/restart`, { mayMiss: true }),
+  [`GET ${API}/^logs\\/(build|run)$`]: repo('write', `${ID}/logs/run`, { mayMiss: true }),
+  'GET /api/spaces/hardware': bare('/api/spaces/hardware'),
+  'GET /api/spaces/templates': bare('/api/spaces/templates'),
+  'GET /api/spaces/zero-gpu/quota': user('/api/spaces/zero-gpu/quota'),
+  'GET /api/spaces/semantic-search': open('/api/spaces/semantic-search?q=one'),
+  // a page of a Space that is not there: what others see is shown by test/wire/space-pages.test.ts
+  'GET /spaces/:namespace/:name/*path': {
+    ...open('/spaces/lab/none/', { mayMiss: true }),
+    expect: (caller) => (caller === 'anonymous' || caller === 'expired' ? 401 : 'in'),
+  },
+
+  // inference endpoints
+  'GET /v2/endpoint/:namespace': lab('read', '/v2/endpoint/lab'),
+  'POST /v2/endpoint/:namespace': lab('write', '/v2/endpoint/lab'),
+  'GET /v2/endpoint/:namespace/:name': lab('read', '/v2/endpoint/lab/none', { mayMiss: true }),
+  'PUT /v2/endpoint/:namespace/:name': lab('write', '/v2/endpoint/lab/none', { mayMiss: true }),
+  'DELETE /v2/endpoint/:namespace/:name': lab('write', '/v2/endpoint/lab/none', {
+    mayMiss: true,
+  }),
+  ...Object.fromEntries(
+    ['pause', 'resume', 'scale-to-zero'].map((verb) => [
+      `POST /v2/endpoint/:namespace/:name/${verb}`,
+      lab('write', `/v2/endpoint/lab/none/${verb}`, { mayMiss: true }),
+    ]),
+  ),
+  'GET /v2/provider/:namespace': lab('read', '/v2/provider/lab'),
+
   'GET /api/spaces-tags-by-type': bare('/api/spaces-tags-by-type'),
   'GET /api/repos/ls': user('/api/repos/ls'),
   'GET /api/agent-harnesses': bare('/api/agent-harnesses'),

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { HubError } from '../../domain/errors.js'
+import { SpaceFields, toSpaceOrder } from '../../domain/spaces/space-fields.js'
 import type { Repo } from '../../domain/types.js'
 import { abortSignalOf, check, readJson } from '../../http/body.js'
 import { repoUrlPath } from '../../protocol/repo-path.js'
@@ -12,9 +13,10 @@ const Body = z.object({
   repository: z.string().regex(/^[^/]+\/[^/]+$/, 'must have the form namespace/name'),
   private: z.boolean().nullish(),
   visibility: z.enum(['public', 'private', 'protected', 'internal']).nullish(),
+  ...SpaceFields,
 })
 
-/** A copy on the server (huggingface-wire B6); hardware, secrets and variables of spaces are not copied. */
+/** A copy on the server (huggingface-wire B6). A Space's variables come along, its secrets and hardware do not. */
 export const duplicateRoutes: readonly RepoRoute[] = [
   { method: 'POST', path: /^duplicate$/, right: 'read', handle: duplicate },
 ]
@@ -25,11 +27,12 @@ async function duplicate(it: HfRequest): Promise<void> {
   await parts.access.requireContent(caller, opened)
   const [namespace = '', name = ''] = body.repository.split('/')
   const visibility = visibilityOf(body) ?? opened.repo.visibility
+  const order = await spaceOrder(it, body)
   const urlOf = (repo: Repo) => `${parts.baseUrl(req)}${repoUrlPath(repo)}`
   try {
     const copy = await parts.duplicator.duplicate(
       opened.repo,
-      { namespace, name, visibility },
+      { namespace, name, visibility, ...order },
       { caller, dialect: 'huggingface' },
       abortSignalOf(res),
     )
@@ -40,4 +43,14 @@ async function duplicate(it: HfRequest): Promise<void> {
     const other = err.facts.other as Repo | undefined
     throw new HubError(err.code, err.message, other ? { url: urlOf(other) } : {})
   }
+}
+
+/** Of a Space: checked now, stored before anybody sees the copy. */
+async function spaceOrder(it: HfRequest, body: z.output<typeof Body>) {
+  const { parts, opened, caller } = it
+  if (opened.repo.kind !== 'space') return {}
+  const order = toSpaceOrder(body)
+  const config = await parts.spaces.config(opened.repo)
+  await parts.spaces.check(caller, order, 'sdk' in config ? config.sdk : undefined)
+  return { prepare: (copy: Repo) => parts.spaces.begin(copy, order, opened.repo) }
 }

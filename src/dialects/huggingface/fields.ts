@@ -14,14 +14,8 @@ export interface Described {
   readonly card?: RepoCard | undefined
   readonly sha: string | null
   readonly lastModified?: string
-}
-
-/** No runner is behind this hub: a Space's state is that of one which was never started. */
-const RUNTIME = {
-  stage: 'STOPPED',
-  hardware: { current: null, requested: null },
-  storage: null,
-  gcTimeout: null,
+  /** Of a Space, where it is wanted. */
+  readonly runtime?: unknown
 }
 
 /** Fields by name (huggingface-wire C3.3); undefined ones are left out of the JSON. `siblings` is not among them. */
@@ -49,7 +43,7 @@ export function fieldsOf(it: Described): Record<string, unknown> {
     cardData: data,
     ...(repo.kind === 'model' ? modelFields(it) : {}),
     ...(repo.kind === 'dataset' ? datasetFields(repo, data) : {}),
-    ...(repo.kind === 'space' ? spaceFields(repo, data) : {}),
+    ...(repo.kind === 'space' ? spaceFields(it, data) : {}),
   }
 }
 
@@ -78,13 +72,13 @@ function datasetFields(repo: Repo, data: RepoCard['cardData'] | undefined) {
   }
 }
 
-function spaceFields(repo: Repo, data: RepoCard['cardData'] | undefined) {
+function spaceFields({ repo, runtime }: Described, data: RepoCard['cardData'] | undefined) {
   return {
     sdk: text(data?.sdk) ?? repo.sdk ?? undefined,
     title: text(data?.title),
     shortDescription: text(data?.short_description),
     subdomain: `${repo.namespace}-${repo.name}`.toLowerCase().replace(/[^a-z0-9]+/g, '-'),
-    runtime: RUNTIME,
+    runtime,
     models: texts(data?.models),
     datasets: texts(data?.datasets),
   }

@@ -4,9 +4,11 @@ import { listed, tableOf } from '../../http/route-list.js'
 import { parseKind } from '../../protocol/repo-path.js'
 import { contentRoutes } from './content.js'
 import { decode } from './decode.js'
+import { endpointRoutes } from './endpoints.js'
 import { huggingFaceErrors } from './errors.js'
 import type { HfParts, RepoRoute } from './parts.js'
 import { readingRoutes, readingSiteRoutes } from './reading.js'
+import { spaceSiteRoutes } from './space-site.js'
 import { writingRoutes, writingSiteRoutes } from './writing.js'
 
 /**
@@ -15,6 +17,9 @@ import { writingRoutes, writingSiteRoutes } from './writing.js'
  */
 export function huggingFace(parts: HfParts): Router {
   const router = Router()
+  // before the routes on one repository: `zero-gpu/quota` is none
+  spaceSiteRoutes(router, parts)
+  endpointRoutes(router, parts)
   const table: readonly RepoRoute[] = [...readingRoutes, ...writingRoutes, ...parts.moreRoutes]
   router.use(listed(onRepo(parts, table), tableOf('/api/:type/:namespace/:name/', table)))
   router.use(contentRoutes(parts))

@@ -7,6 +7,7 @@ import { boolParam } from './params.js'
 import type { HfParts, HfRequest, RepoRoute } from './parts.js'
 import { readRevision } from './revision-path.js'
 import { toSibling } from './shapes.js'
+import { toRuntime } from './space-shapes.js'
 
 /** Left out of the usual answer, as on the Hub: only for those who ask by `expand`. */
 const ON_REQUEST = ['downloadsAllTime', 'mainSize', 'trendingScore', 'xetEnabled']
@@ -29,6 +30,8 @@ async function info(it: HfRequest, revision: string): Promise<void> {
   const expand = readExpand(req, repo.kind)
   const commit = await readRevision(parts, repo, revision)
   const all = await fieldsAt(parts, repo, commit)
+  if (repo.kind === 'space' && (!expand || expand.has('runtime')))
+    all.runtime = toRuntime(await parts.spaces.runtime(repo))
   const fields = expand ? only(all, expand) : usual(all, it)
   if (!expand && it.caller.user) fields.storage = await parts.quotas.storageBlock(repo)
   const withBlobs = boolParam(req, 'blobs') ?? false

@@ -22,6 +22,7 @@ import {
 } from './params.js'
 import type { HfParts } from './parts.js'
 import { toSibling } from './shapes.js'
+import { toRuntime } from './space-shapes.js'
 
 /** KohakuHub's default; the pages behind the first are longer, for those who walk through everything. */
 const DEFAULT_LIMIT = 50
@@ -180,6 +181,8 @@ async function toJson(parts: HfParts, it: ListedRepo, shown: Shown): Promise<str
     sha: repo.headOid,
   })
   const keys = shown.expand ?? wanted(shown)
+  if (repo.kind === 'space' && keys.has('runtime'))
+    all.runtime = toRuntime(await parts.spaces.runtime(repo))
   const fields = only(all, keys)
   if (!keys.has('siblings') || repo.headOid === null) return JSON.stringify(fields)
   let text = ''

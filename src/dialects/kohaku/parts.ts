@@ -19,6 +19,7 @@ import type { RefRecorder } from '../../domain/refs/recorder.js'
 import type { RepoStore } from '../../domain/repos/ports.js'
 import type { RepoRegistry } from '../../domain/repos/registry.js'
 import type { Squash } from '../../domain/repos/squash.js'
+import type { Spaces } from '../../domain/spaces/spaces.js'
 import type { Caller, Right } from '../../domain/types.js'
 import { callerOf } from '../../http/caller.js'
 import { parseKind } from '../../protocol/repo-path.js'
@@ -36,6 +37,7 @@ export interface KohakuParts {
   readonly recorder: RefRecorder
   readonly registry: RepoRegistry
   readonly squash: Squash
+  readonly spaces: Spaces
   readonly store: ObjectStore
   readonly stores: {
     readonly accounts: AccountStore

@@ -3,7 +3,9 @@ import { z } from 'zod'
 import { isAnonymous, requireUser } from '../../domain/access/access.js'
 import { HubError } from '../../domain/errors.js'
 import type { FirstFile } from '../../domain/repos/registry.js'
-import type { Repo, RepoAddress, RepoKind, Visibility } from '../../domain/types.js'
+import { SpaceFields, toSpaceOrder } from '../../domain/spaces/space-fields.js'
+import { checkSdk } from '../../domain/spaces/space-rules.js'
+import type { Caller, Repo, RepoAddress, RepoKind, Visibility } from '../../domain/types.js'
 import { check, readJson } from '../../http/body.js'
 import { repoUrlPath } from '../../protocol/repo-path.js'
 import { actorOf, type KohakuParts, type KohakuRequest, type KohakuRoute } from './parts.js'
@@ -22,6 +24,8 @@ const CreateBody = z.object({
     .string()
     .regex(/^[\w-]{1,40}$/)
     .nullish(),
+  ...SpaceFields,
+  template: z.string().nullish(),
   /** @huggingface/hub sends these two. */
   license: z
     .string()
@@ -61,6 +65,7 @@ async function createRepo({ req, res, parts, caller }: KohakuRequest): Promise<v
   const namespace = body.organization || (second ? first : namespaceOf({ caller }))
   if (second && first.toLowerCase() !== namespace.toLowerCase())
     throw new HubError('invalid_input', 'name and organization name two namespaces.')
+  const space = await spaceOrder(parts, caller, body)
   try {
     const repo = await parts.registry.create(
       {
@@ -73,14 +78,31 @@ async function createRepo({ req, res, parts, caller }: KohakuRequest): Promise<v
         defaultBranch: body.default_branch ?? undefined,
         start: body.auto_init === false ? 'unborn' : 'usual',
         files: firstFiles(body),
+        ...space,
       },
       actorOf(caller),
     )
+    if (repo.kind === 'space') await parts.spaces.created(repo)
     const id = `${repo.namespace}/${repo.name}`
     res.json({ url: urlOf(parts, req, repo), repo_id: id, id: repo.id, name: id })
   } catch (err) {
     throw withUrl(err, parts, req)
   }
+}
+
+/** What a Space is to have besides files, checked now and stored before anybody sees it. */
+async function spaceOrder(
+  parts: KohakuParts,
+  caller: Caller,
+  body: z.output<typeof CreateBody>,
+): Promise<{ prepare?: (repo: Repo) => Promise<void> }> {
+  if (body.type !== 'space') return {}
+  if (body.template)
+    throw new HubError('invalid_input', `There is no template "${body.template.slice(0, 100)}".`)
+  const sdk = body.sdk ? checkSdk(body.sdk) : undefined
+  const order = toSpaceOrder(body)
+  await parts.spaces.check(caller, order, sdk)
+  return { prepare: (repo) => parts.spaces.begin(repo, order) }
 }
 
 /** What the caller sends along, and a card for a licence that comes without one; a space has its card anyway. */

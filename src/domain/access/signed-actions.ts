@@ -11,6 +11,7 @@ export interface SignedAction {
     | 'lfs.complete'
     | 'lfs.verify'
     | 'blob.download'
+    | 'space.view'
   readonly repoId: string
   readonly oid: string
   readonly size: number

@@ -36,7 +36,12 @@ export class Duplicator {
   /** The caller may read the source's content. Throws as `RepoRegistry.create` does; what was begun is deleted again. */
   async duplicate(
     source: Repo,
-    to: { namespace: string; name: string; visibility: Visibility },
+    to: {
+      namespace: string
+      name: string
+      visibility: Visibility
+      prepare?: (copy: Repo) => Promise<void>
+    },
     actor: Actor,
     signal: AbortSignal,
   ): Promise<Repo> {

@@ -36,6 +36,8 @@ export interface CreateOrder {
   readonly start: 'usual' | 'unborn' | readonly FirstFile[]
   /** On top of the usual files, or instead of those at the same paths. */
   readonly files?: readonly FirstFile[] | undefined
+  /** Called before anybody sees the repository: what it throws undoes the creation. */
+  readonly prepare?: ((repo: Repo) => Promise<void>) | undefined
 }
 
 /** The life of repositories: create, move, settings, delete. Squash has a file of its own. */
@@ -99,6 +101,7 @@ export class RepoRegistry {
     try {
       await this.#git.create(id, options)
       if (order.start !== 'unborn') await this.#firstCommit(repo, order, actor)
+      await order.prepare?.(repo)
       await this.#repos.markReady(id, makeEvent('repo.create', actor, repo))
     } catch (err) {
       await this.#repos.markDeleting(
