@@ -347,7 +347,13 @@ export interface ObjectStore {
   put(
     key: string,
     body: Readable,
-    expect: { size?: number | undefined; sha256?: string | undefined; maxBytes?: number },
+    expect: {
+      size?: number | undefined
+      sha256?: string | undefined
+      maxBytes?: number
+      /** false: somebody else checks these bytes; no SHA-256 is worked out, the answer's is empty. */
+      digest?: boolean
+    },
     signal: AbortSignal,
   ): Promise<{ size: number; sha256: string }>
   /**

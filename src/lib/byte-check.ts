@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { createHash, type Hash } from 'node:crypto'
 import { Transform, type TransformCallback } from 'node:stream'
 
 export class ByteCheckError extends Error {
@@ -12,9 +12,10 @@ export class ByteCheckError extends Error {
 /**
  * Passes bytes through and fails the pipeline when they are not the promised ones.
  * `size` bytes and a lower-case hex `sha256` are checked where given; more than `maxBytes` stops at once.
+ * With `digest: false` no SHA-256 is worked out, for bytes that are checked in another way.
  */
 export class ByteCheck extends Transform {
-  readonly #hash = createHash('sha256')
+  readonly #hash: Hash | undefined
   readonly #expect: { size?: number | undefined; sha256?: string | undefined; maxBytes?: number }
   #seen = 0
   #digest = ''
@@ -23,16 +24,18 @@ export class ByteCheck extends Transform {
     size?: number | undefined
     sha256?: string | undefined
     maxBytes?: number
+    digest?: boolean
   }) {
     super()
     this.#expect = expect
+    this.#hash = expect.digest === false ? undefined : createHash('sha256')
   }
 
   get size(): number {
     return this.#seen
   }
 
-  /** Known once the stream has ended. */
+  /** Known once the stream has ended; empty without digest. */
   get sha256(): string {
     return this.#digest
   }
@@ -44,12 +47,12 @@ export class ByteCheck extends Transform {
       done(new ByteCheckError('too_long', `more than ${limit} bytes`))
       return
     }
-    this.#hash.update(chunk)
+    this.#hash?.update(chunk)
     done(null, chunk)
   }
 
   override _flush(done: TransformCallback): void {
-    this.#digest = this.#hash.digest('hex')
+    this.#digest = this.#hash?.digest('hex') ?? ''
     const { size, sha256 } = this.#expect
     if (size !== undefined && size !== this.#seen)
       done(new ByteCheckError('size', `got ${this.#seen} bytes, expected ${size}`))

@@ -1,11 +1,11 @@
 import type { Readable } from 'node:stream'
-import { type BlockSource, BlockStream } from '../../lib/blocks.js'
+import { BLOCK_BYTES, type BlockSource, BlockStream, blocksOf } from '../../lib/blocks.js'
 import { hashToHex } from '../../protocol/xet/hash-string.js'
 import { RecordDecoder } from '../../protocol/xet/record-decoder.js'
 import type { ShardTerm } from '../../protocol/xet/shard-format.js'
 import { decodeTerms } from '../../protocol/xet/term-page.js'
 import { XetFormatError } from '../../protocol/xet/xet-format-error.js'
-import type { RecordDigest, XetWorkers } from '../../protocol/xet/xet-workers.js'
+import { newBatch, type RecordDigest, type XetWorkers } from '../../protocol/xet/xet-workers.js'
 import type { XorbIndex } from '../../protocol/xet/xorb-index.js'
 import { HubError } from '../errors.js'
 import type { ByteRange } from '../ports.js'
@@ -153,9 +153,9 @@ export class XetContent {
     const { index, chunkEnd } = run
     let from = run.chunkStart
     let to = batchEnd(index, from, chunkEnd)
-    let bytes = new Uint8Array(lengthOf(index.recordEnds, from, to))
+    let bytes = newBatch(lengthOf(index.recordEnds, from, to))
     let fill = 0
-    for await (const block of await this.#open(run))
+    for await (const block of eachPart(await this.#open(run)))
       for (let at = 0; at < block.length; ) {
         const take = Math.min(bytes.length - fill, block.length - at)
         if (take === 0) throw new XetFormatError('stored chunks are longer than their index')
@@ -166,10 +166,27 @@ export class XetContent {
         yield { bytes, rawBytes: lengthOf(index.rawEnds, from, to) }
         from = to
         to = batchEnd(index, from, chunkEnd)
-        bytes = new Uint8Array(lengthOf(index.recordEnds, from, to))
+        bytes = newBatch(lengthOf(index.recordEnds, from, to))
         fill = 0
       }
     if (from < chunkEnd) throw new XetFormatError('stored chunks are cut short')
+  }
+}
+
+/** Parts of a stream's blocks; each is good until the next is asked for. */
+async function* eachPart(stream: Readable): AsyncGenerator<Buffer, void> {
+  const source = blocksOf(stream)
+  try {
+    for (
+      let block = await source.next(BLOCK_BYTES);
+      block;
+      block = await source.next(BLOCK_BYTES)
+    ) {
+      yield* block.parts
+      block.release()
+    }
+  } finally {
+    await source.close()
   }
 }
 

@@ -10,6 +10,7 @@ export class RecordBlocks implements BlockSource {
   readonly #records: BlockSource
   readonly #decoder: RecordDecoder
   readonly #window: ByteWindow
+  #ahead: Promise<Block | undefined> | undefined
 
   constructor(records: Readable, decoder: RecordDecoder, window: ByteWindow) {
     this.#records = blocksOf(records)
@@ -20,12 +21,13 @@ export class RecordBlocks implements BlockSource {
   async next(bytes: number): Promise<Block | undefined> {
     try {
       for (;;) {
-        // whole records, so that none has to be pieced together
-        const block = await this.#records.next(this.#decoder.wholeRecords(bytes))
+        const block = await (this.#ahead ?? this.#read(bytes, 0))
         if (!block) {
           this.#decoder.finish()
           return undefined
         }
+        // the disk reads on while these are hashed
+        this.#ahead = this.#read(bytes, lengthOf(block))
         const parts = block.parts
           .flatMap((it) => this.#decoder.push(it))
           .map((it) => this.#window.take(it))
@@ -38,10 +40,19 @@ export class RecordBlocks implements BlockSource {
     }
   }
 
+  /** Whole records, so that none has to be pieced together. */
+  #read(bytes: number, ahead: number): Promise<Block | undefined> {
+    const reading = this.#records.next(this.#decoder.wholeRecords(bytes, ahead))
+    reading.catch(() => undefined) // heard when it is waited for
+    return reading
+  }
+
   close(): Promise<void> {
     return this.#records.close()
   }
 }
+
+const lengthOf = (block: Block) => block.parts.reduce((sum, it) => sum + it.length, 0)
 
 /** Several sources, one after the other, each opened when its turn comes. */
 export class ChainedBlocks implements BlockSource {

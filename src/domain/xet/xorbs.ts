@@ -91,7 +91,7 @@ export class Xorbs {
       yield encodeXorbFooter(index)
     }
     const body = Readable.from(object(), { objectMode: false })
-    await this.#store.put(xorbKey({ hash, nonce }), body, { size }, signal)
+    await this.#store.put(xorbKey({ hash, nonce }), body, { size, digest: false }, signal)
     return this.#add(nonce, index)
   }
 
@@ -120,7 +120,7 @@ export class Xorbs {
     const object = new PassThrough({ highWaterMark: 1024 * 1024 })
     object.on('error', () => undefined) // told by `stored`
     let storeError: unknown
-    const stored = this.#store.put(xorbKey(xorb), object, {}, either)
+    const stored = this.#store.put(xorbKey(xorb), object, { digest: false }, either)
     stored.catch((err: unknown) => {
       storeError = err
       abort.abort(err)

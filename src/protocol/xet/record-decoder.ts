@@ -47,14 +47,19 @@ export class RecordDecoder {
     return out
   }
 
-  /** Bytes to the end of the record before which at most `bytes` more (but at least one record) have come. */
-  wholeRecords(bytes: number): number {
+  /**
+   * How many bytes to read next, so that whole records come: about `bytes`, at least one record. `ahead` bytes have been
+   * read and not been pushed yet.
+   */
+  wholeRecords(bytes: number, ahead = 0): number {
     const { recordEnds } = this.#index
-    const start =
-      (this.#chunk === 0 ? 0 : (recordEnds[this.#chunk - 1] as number)) + this.#carryFill
+    const before = this.#chunk === 0 ? 0 : (recordEnds[this.#chunk - 1] as number)
+    const start = before + this.#carryFill + ahead
     let end = this.#chunk
+    while (end < this.#end && (recordEnds[end] as number) <= start) end += 1
+    if (end === this.#end) return 1
     while (end + 1 < this.#end && (recordEnds[end + 1] as number) - start <= bytes) end += 1
-    return Math.max((recordEnds[end] as number) - start, 1)
+    return (recordEnds[end] as number) - start
   }
 
   /** Ends the stream. @throws XetFormatError when records are missing. */

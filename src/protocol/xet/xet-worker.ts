@@ -13,7 +13,7 @@ import { chunkHash } from './content-hash.js'
 import { XorbValidator } from './xorb-validator.js'
 
 export type WorkerRequest =
-  | { readonly op: 'validate'; readonly bytes: Uint8Array }
+  | { readonly op: 'validate'; readonly bytes: Uint8Array<ArrayBuffer> }
   | { readonly op: 'validated'; readonly expected: Uint8Array | undefined }
   | {
       readonly op: 'chunk'
@@ -22,7 +22,7 @@ export type WorkerRequest =
     }
   | { readonly op: 'chunked'; readonly compression: Compression | undefined }
   /** Whole records whose raw bytes go into the session's SHA-256. */
-  | { readonly op: 'digest'; readonly bytes: Uint8Array }
+  | { readonly op: 'digest'; readonly bytes: Uint8Array<ArrayBuffer> }
   | { readonly op: 'digested' }
 
 /** One hashed chunk; buffers of their own. */
@@ -44,7 +44,7 @@ answerCalls(() => {
       case 'validate':
         validator ??= new XorbValidator()
         validator.push(request.bytes)
-        return { body: undefined }
+        return givenBack(request.bytes)
       case 'validated':
         validator ??= new XorbValidator()
         return { body: validator.finish(request.expected) }
@@ -58,12 +58,17 @@ answerCalls(() => {
       case 'digest':
         sha256 ??= createHash('sha256')
         for (const raw of rawChunks(request.bytes)) sha256.update(raw)
-        return { body: undefined }
+        return givenBack(request.bytes)
       case 'digested':
         return { body: new Uint8Array((sha256 ?? createHash('sha256')).digest()) }
     }
   }
 })
+
+/** The sender uses the memory again: fresh memory costs as much as hashing what is in it. */
+function givenBack(bytes: Uint8Array<ArrayBuffer>): Answer {
+  return { body: bytes.buffer, transfer: [bytes.buffer] }
+}
 
 function hashed(chunks: readonly Uint8Array[], compression: Compression | undefined): Answer {
   const records = compression && chunks.map((raw) => new Uint8Array(encodeRecord(raw, compression)))

@@ -3,7 +3,7 @@
  * the worker is done with the last: memory stays bounded and the sender feels the pace.
  */
 import { WorkerPool, type WorkerSession } from '../../lib/worker-pool.js'
-import type { Compression } from './chunk-record.js'
+import { type Compression, MAX_CHUNK_STORED_BYTES, RECORD_HEADER_BYTES } from './chunk-record.js'
 import { XetFormatError } from './xet-format-error.js'
 import type { HashedChunk, WorkerRequest } from './xet-worker.js'
 import type { XorbIndex } from './xorb-index.js'
@@ -54,7 +54,9 @@ export class XetWorkers {
     return this.#work(options.signal, async (session) => {
       for await (const bytes of batches(source)) {
         options.signal?.throwIfAborted()
-        await session.call({ op: 'validate', bytes } satisfies WorkerRequest, [bytes.buffer])
+        keepBatch(
+          await session.call({ op: 'validate', bytes } satisfies WorkerRequest, [bytes.buffer]),
+        )
       }
       const request: WorkerRequest = { op: 'validated', expected: options.expected }
       return (await session.call(request)) as XorbIndex
@@ -89,7 +91,7 @@ export class XetWorkers {
     return {
       update: async (bytes) => {
         const request: WorkerRequest = { op: 'digest', bytes }
-        await session.call(request, [bytes.buffer])
+        keepBatch(await session.call(request, [bytes.buffer]))
       },
       finish: async () =>
         (await session.call({ op: 'digested' } satisfies WorkerRequest)) as Uint8Array,
@@ -115,9 +117,30 @@ export class XetWorkers {
   }
 }
 
+/** What came back from workers, for the next batches. */
+const spare: ArrayBuffer[] = []
+const MAX_SPARE = 8
+/** Room for a batch and the record that crosses its end. */
+const SPARE_BYTES = BATCH_BYTES + MAX_CHUNK_STORED_BYTES + RECORD_HEADER_BYTES
+
+/** Memory for a batch of so many bytes, to be given away; its content is anything. */
+export function newBatch(bytes: number): Own {
+  if (bytes > SPARE_BYTES) return new Uint8Array(bytes)
+  return new Uint8Array(spare.pop() ?? new ArrayBuffer(SPARE_BYTES), 0, bytes)
+}
+
+function keepBatch(memory: unknown): void {
+  if (
+    memory instanceof ArrayBuffer &&
+    memory.byteLength === SPARE_BYTES &&
+    spare.length < MAX_SPARE
+  )
+    spare.push(memory)
+}
+
 /** Copies blocks of any size into buffers of their own that may be given away. */
 async function* batches(source: ByteSource): AsyncGenerator<Own, void> {
-  let batch = new Uint8Array(BATCH_BYTES)
+  let batch = newBatch(BATCH_BYTES)
   let fill = 0
   for await (const block of source) {
     for (let at = 0; at < block.length; ) {
@@ -127,7 +150,7 @@ async function* batches(source: ByteSource): AsyncGenerator<Own, void> {
       at += take
       if (fill === BATCH_BYTES) {
         yield batch
-        batch = new Uint8Array(BATCH_BYTES)
+        batch = newBatch(BATCH_BYTES)
         fill = 0
       }
     }
