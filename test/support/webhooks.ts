@@ -36,9 +36,9 @@ export async function startReceiver(port = 0, address = '127.0.0.1'): Promise<Re
     const text = Buffer.concat(pieces).toString('utf8')
     const it = { headers: req.headers, text, json: JSON.parse(text) }
     received.push(it)
+    for (const listener of listeners) listener()
     const status = await receiver.answer(it)
     res.writeHead(status, status < 400 && status >= 300 ? { Location: '/elsewhere' } : {}).end('ok')
-    for (const listener of listeners) listener()
   })
   server.listen(port, address)
   await once(server, 'listening')
@@ -105,4 +105,14 @@ export async function untilLogged(
     if (holds(json)) return json
     await new Promise((resolve) => setTimeout(resolve, 20))
   }
+}
+
+export async function createRepo(
+  hub: Pick<TestHub, 'api'>,
+  as: TestUser,
+  name: string,
+  more: object = {},
+): Promise<void> {
+  const { status, text } = await hub.api('/api/repos/create', { as, body: { name, ...more } })
+  if (status !== 200) throw new Error(`${status} ${text}`)
 }

@@ -1,5 +1,6 @@
 import type { Request, Router } from 'express'
 import { z } from 'zod'
+import { requireActiveUser } from '../../domain/access/access.js'
 import { HubError } from '../../domain/errors.js'
 import type { Actor } from '../../domain/events/events.js'
 import type { Delivery, Webhook, WebhookDomain } from '../../domain/webhooks/ports.js'
@@ -68,6 +69,7 @@ export function webhookRoutes(router: Router, parts: HfParts): void {
     res.json(answer(await webhooks.read(req.params.id, actorOf(req))))
   })
   router.post(`${BASE}/:id`, async (req, res) => {
+    const actor = actorOf(req)
     const body = check(Change, await readJson(req, MAX_BODY))
     const { id } = req.params
     const domains = given(body.domains)
@@ -80,7 +82,7 @@ export function webhookRoutes(router: Router, parts: HfParts): void {
       ...(domains ? { domains } : {}),
       ...(typeof body.secret === 'string' ? { secret: body.secret } : {}),
     }
-    res.json(answer(await webhooks.update(id, change, actorOf(req))))
+    res.json(answer(await webhooks.update(id, change, actor)))
   })
   router.delete(`${BASE}/:id`, async (req, res) => {
     await webhooks.remove(req.params.id, actorOf(req))
@@ -107,17 +109,22 @@ function deliveryRoutes(router: Router, parts: HfParts): void {
     res.json(shown.map(toDelivery))
   })
   router.get(`${BASE}/:id/deliveries/:delivery`, async (req, res) => {
+    const actor = actorOf(req)
     const { id, delivery } = req.params
-    res.json(toDelivery(await webhooks.readDelivery(id, numberOf(delivery), actorOf(req))))
+    res.json(toDelivery(await webhooks.readDelivery(id, numberOf(delivery), actor)))
   })
   router.post(`${BASE}/:id/deliveries/:delivery/replay`, async (req, res) => {
+    const actor = actorOf(req)
     const { id, delivery } = req.params
-    res.json(toDelivery(await webhooks.replay(id, numberOf(delivery), actorOf(req))))
+    res.json(toDelivery(await webhooks.replay(id, numberOf(delivery), actor)))
   })
 }
 
+/** Who may not act at all hears that before anything else of the request is looked at. */
 function actorOf(req: Request): Actor {
-  return { caller: callerOf(req), dialect: 'huggingface' }
+  const caller = callerOf(req)
+  requireActiveUser(caller)
+  return { caller, dialect: 'huggingface' }
 }
 
 function given<T>(list: readonly T[] | null | undefined): T[] | undefined {
