@@ -148,6 +148,7 @@ export const ROWS: Readonly<Record<string, Row>> = {
   // the namespace is in the body: judged once that reads
   'POST /api/collections': user('/api/collections', { body: { title: '', namespace: 'lab' } }),
   ...collections(),
+  'GET /papers/*id': open('/papers/2307.09288.md', { mayMiss: true }),
   'GET /api/papers/search': open('/api/papers/search'),
   'GET /api/daily_papers': open('/api/daily_papers'),
   'GET /api/papers/*id': open('/api/papers/2307.09288', { mayMiss: true }),
@@ -488,6 +489,12 @@ export const ROWS: Readonly<Record<string, Row>> = {
     'admin',
     `${V1}/projects/{seq}/remove_member`,
   ),
+  'POST /api/v1/projects/:id/fork': project('read', `${V1}/projects/{seq}/fork`, {
+    body: { fork_name: '..' },
+  }),
+  'POST /api/v1/projects/:id/alias': project('read', `${V1}/projects/{seq}/alias`, {
+    body: { fork_name: '..' },
+  }),
   'GET /api/v1/groups': user(`${V1}/groups`),
   'POST /api/v1/groups': user(`${V1}/groups`, { body: { group: {} } }),
   'GET /api/v1/groups/:id': user(`${V1}/groups/{orgId}`),
@@ -507,6 +514,8 @@ export const ROWS: Readonly<Record<string, Row>> = {
   ...platforms('GET', 'platforms/:id'),
   ...platforms('PUT', 'platforms/:id'),
   ...platforms('DELETE', 'platforms/:id'),
+  ...platforms('POST', 'platforms/:id/clone'),
+  ...platforms('PUT', 'platforms/:id/clear'),
   ...platforms('GET', 'platforms/:id/members'),
   ...platforms('PUT', 'platforms/:id/add_member'),
   ...platforms('DELETE', 'platforms/:id/remove_member'),

@@ -79,6 +79,9 @@ test('the automatic gate lets in who asks, the manual one whom the authors accep
     status: 'pending',
     user: { user: 'bob', fullname: 'bob', email: 'bob@example.org' },
   })
+  const byId = { as: ada, body: { requestId: request.requestId, status: 'rejected' } }
+  expect((await hub.api(`${R}/handle`, byId)).status).toBe(200)
+  expect((await handle('bob', 'pending')).status).toBe(200)
   expect(request.timestamp).toMatch(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/)
   expect((await handle('bob', 'accepted')).status).toBe(200)
   expect([await sees(bob), await names('pending'), await names('accepted')]).toEqual([
@@ -310,6 +313,8 @@ test('bad input and missing rights change nothing', async () => {
     [404, handle('ada', 'accepted')],
     [404, handle('bob', 'pending')],
     [400, handle('bob', 'maybe')],
+    [400, hub.api(`${R}/handle`, { as: ada, body: { status: 'accepted' } })],
+    [400, hub.api(`${R}/handle`, { as: ada, body: { status: 'accepted', requestId: 'x' } })],
     [400, handle('bob', 'rejected', { rejectionReason: 'x'.repeat(201) })],
     [400, handle('bob', 'accepted', { rejectionReason: 'why' })],
     [400, hub.api(`${R}/handle`, { as: ada, body: '{' })],

@@ -16,7 +16,11 @@ const MAX_BODY = 1024 * 1024
 const PAGE = 10_000
 
 const HandleBody = z.object({
-  user: z.string().min(1).max(100),
+  user: z.string().min(1).max(100).nullish(),
+  requestId: z
+    .string()
+    .regex(/^0{10}[0-9a-f]{14}$/)
+    .nullish(),
   status: z.enum(['pending', 'accepted', 'rejected']),
   rejectionReason: z.string().max(200).nullish(),
 })
@@ -58,9 +62,12 @@ async function list(it: HfRequest): Promise<void> {
 
 /** Who asked agreed to share the e-mail address with the authors; who was let in without asking did not. */
 function toJson({ user, ...it }: AccessRequest, base: string) {
+  const id = user.id.toString(16).padStart(24, '0')
   return {
+    // a user has one request with a repository, so the user's id tells them apart
+    requestId: id,
     user: {
-      _id: user.id.toString(16).padStart(24, '0'),
+      _id: id,
       user: user.name,
       fullname: user.fullname ?? user.name,
       avatarUrl: `${base}/api/users/${user.name}/avatar`,
@@ -78,11 +85,13 @@ function toJson({ user, ...it }: AccessRequest, base: string) {
 
 async function decide(it: HfRequest): Promise<void> {
   const body = check(HandleBody, await readJson(it.req, MAX_BODY))
-  const { user, status, rejectionReason } = body
+  const { status, rejectionReason } = body
+  const who = body.user ?? (body.requestId ? Number.parseInt(body.requestId, 16) : undefined)
+  if (who === undefined) throw new HubError('invalid_input', 'Give "user" or "requestId".')
   if (rejectionReason && status !== 'rejected')
     throw new HubError('invalid_input', '"rejectionReason" belongs to a rejection.')
   const { repo } = it.opened
-  await it.parts.accessRequests.decide(repo, user, status, rejectionReason || null, actorOf(it))
+  await it.parts.accessRequests.decide(repo, who, status, rejectionReason || null, actorOf(it))
   it.res.json({})
 }
 

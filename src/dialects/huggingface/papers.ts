@@ -54,6 +54,7 @@ export function paperRoutes(router: Router, parts: HfParts): void {
     res.json(found.map((it) => wrapped(it, parts.baseUrl(req))))
   })
   router.get('/api/daily_papers', async (req, res) => {
+    callerOf(req) // open to all, but wrong credentials are told to be wrong
     const found = await parts.papers.daily(readDaily(req))
     res.json(found.map((it) => wrapped(it, parts.baseUrl(req))))
   })
@@ -75,6 +76,12 @@ export function paperRoutes(router: Router, parts: HfParts): void {
         REPO_KINDS.map((kind) => [`${kind}s`, repos.filter((it) => it.kind === kind).map(toRepo)]),
       ),
     )
+  })
+  router.get('/papers/*id', async (req, res, next) => {
+    const [, id] = /^(.+)\.md$/.exec(idIn(req)) ?? []
+    if (id === undefined) return next()
+    const paper = await parts.papers.read(callerOf(req), id)
+    res.type('text/markdown').set('X-Content-Type-Options', 'nosniff').send(toMarkdown(paper))
   })
   router.put('/api/admin/papers/*id', (req, res) => describe(parts, req, res))
   router.delete('/api/admin/papers/*id', async (req, res) => {
@@ -129,6 +136,19 @@ function toJson(it: Paper, base: string) {
     ...(it.submittedOnDailyAt ? { submittedOnDailyAt: it.submittedOnDailyAt } : {}),
     ...(by ? { submittedOnDailyBy: toUser(by, base) } : {}),
   }
+}
+
+/** The page of a paper: what is known of it, not its text. */
+function toMarkdown(it: Paper): string {
+  const authors = it.authors.filter((author) => !author.hidden).map((author) => author.name)
+  return [
+    `# ${it.title ?? `arXiv:${it.id}`}`,
+    ...(authors.length > 0 ? [authors.join(', ')] : []),
+    ...(it.publishedAt ? [`Published on ${it.publishedAt.slice(0, 10)}`] : []),
+    ...(it.summary ? ['## Abstract', it.summary] : []),
+    `arXiv: ${it.id}`,
+    '',
+  ].join('\n\n')
 }
 
 /** Lists have the paper in an object around it. */

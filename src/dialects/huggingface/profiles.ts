@@ -141,6 +141,7 @@ async function sendUsers(
   res: Response,
   read: (afterId: number, limit: number) => Promise<User[]>,
 ): Promise<void> {
+  callerOf(req) // open to all, but wrong credentials are told to be wrong
   const limit = intParam(req, 'limit', { min: 1, max: PAGE }) ?? PAGE
   const after = intParam(req, 'cursor', { min: 0, max: Number.MAX_SAFE_INTEGER }) ?? 0
   const users = await read(after, limit + 1)

@@ -92,16 +92,16 @@ export class AccessRequests {
     return this.#requests.list(repo.id, status, page)
   }
 
-  /** `pending` takes access away again. Throws `invalid_input`, `account_not_found`, `not_found` (no request, or decided so already). */
+  /** `who` by name or by id; `pending` takes access away again. Throws `invalid_input`, `account_not_found`, `not_found` (no request, or decided so already). */
   async decide(
     repo: Repo,
-    username: string,
+    who: string | number,
     status: AccessStatus,
     reason: string | null,
     actor: Actor,
   ): Promise<void> {
     requireGate(repo)
-    const user = await this.#user(username)
+    const user = await this.#user(who)
     if (!(await this.#decide(repo, user, status, reason, actor, false)))
       throw new HubError(
         'not_found',
@@ -138,8 +138,11 @@ export class AccessRequests {
     return done
   }
 
-  async #user(name: string): Promise<User> {
-    const user = await this.#accounts.findUser(name)
+  async #user(who: string | number): Promise<User> {
+    const user =
+      typeof who === 'string'
+        ? await this.#accounts.findUser(who)
+        : await this.#accounts.findUserById(who)
     if (!user) throw new HubError('account_not_found', 'This user does not exist')
     return user
   }
