@@ -195,6 +195,15 @@ test('every content route of a gated repository asks for access, metadata stays 
       expect((await hub.api(`/api/models/ada/m${path}`, as ? { as } : {})).status).toBe(200)
   const info = await hub.api('/api/models/ada/m/paths-info/main', { body: { paths: ['a.txt'] } })
   expect([info.status, info.json[0].path]).toEqual([200, 'a.txt'])
+
+  const lines = [header(), file('b.txt', 'new text')]
+  const proposed = await commit(hub, ada, lines, '/api/models/ada/m/commit/main?create_pr=1')
+  expect(proposed.status).toBe(200)
+  const pull = (as: TestUser) => hub.api('/api/models/ada/m/discussions/1?diff=1', { as })
+  expect((await pull(ada)).json.diff).toContain('new text')
+  const closedPull = await pull(bob)
+  expect([closedPull.status, closedPull.json.isPullRequest]).toEqual([200, true])
+  expect(closedPull.text).not.toContain('new text')
 })
 
 test('the form of the model card must be filled in, and its answers reach the authors', async () => {

@@ -91,7 +91,7 @@ function wordParam<T extends object>(req: HfRequest['req'], name: string, words:
   return word as keyof T
 }
 
-async function show({ req, res, parts, opened, params }: HfRequest): Promise<void> {
+async function show({ req, res, parts, caller, opened, params }: HfRequest): Promise<void> {
   const { repo } = opened
   const it = await parts.discussions.read(repo, Number(params[0]))
   const head = {
@@ -120,7 +120,9 @@ async function show({ req, res, parts, opened, params }: HfRequest): Promise<voi
   async function pullFacts(pull: Discussion) {
     const { paths } = await parts.pullView.conflicts(repo, pull)
     const { baseRef, mergeOid } = pull
-    const diff = boolParam(req, 'diff') ? await parts.pullView.diff(repo, pull) : undefined
+    // a diff is content: behind a gate the discussion is read without it
+    const mayDiff = boolParam(req, 'diff') && (await parts.access.mayReadContent(caller, opened))
+    const diff = mayDiff ? await parts.pullView.diff(repo, pull) : undefined
     return {
       changes: { base: baseRef, ...(mergeOid ? { mergeCommitId: mergeOid } : {}) },
       // true: not mergeable, and no path tells why
