@@ -29,7 +29,7 @@ const at = (rest: string) => new RegExp(`^discussions\\/(\\d{1,9})${rest}$`)
 export const discussionChangeRoutes: readonly RepoRoute[] = [
   { method: 'POST', path: at('\\/comment'), right: 'read', handle: comment },
   { method: 'POST', path: at('\\/comment\\/([^/]+)\\/edit'), right: 'read', handle: edit },
-  { method: 'POST', path: at('\\/comment\\/([^/]+)\\/hide'), right: 'read', handle: hide },
+  { method: 'POST', path: at('\\/comment\\/([^/]+)\\/hide'), right: 'write', handle: hide },
   { method: 'POST', path: at('\\/title'), right: 'read', handle: rename },
   { method: 'POST', path: at('\\/status'), right: 'read', handle: changeStatus },
   { method: 'POST', path: at('\\/merge'), right: 'write', handle: merge },

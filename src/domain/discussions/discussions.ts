@@ -1,12 +1,8 @@
 import type { Committer } from '../commits/committer.js'
 import { HubError } from '../errors.js'
-import {
-  commentEvent,
-  type DiscussionChange,
-  discussionEvent,
-} from '../events/discussion-events.js'
-import type { Actor } from '../events/events.js'
-import type { Discussion, DiscussionComment, HubEvent, Repo } from '../types.js'
+import { commentEvent, discussionEvent } from '../events/discussion-events.js'
+import type { Discussion, DiscussionComment, Repo } from '../types.js'
+import { commentEvents, updateEvents } from './change-events.js'
 import {
   isWriter,
   type Participant,
@@ -228,25 +224,3 @@ export class Discussions {
 type Planned = Omit<DiscussionChangeSet, 'num'>
 
 const by = ({ actor }: Participant) => ({ authorId: actor.caller.user?.id ?? null })
-
-/** The new comments among the entries. */
-export function commentEvents(repo: Repo, actor: Actor): DiscussionChangeSet['events'] {
-  return (now, made) =>
-    made.flatMap((it) =>
-      it.type === 'comment'
-        ? [commentEvent('discussion.comment.create', actor, repo, now, it.comment)]
-        : [],
-    )
-}
-
-/** The change, behind what was said with it. */
-export function updateEvents(
-  repo: Repo,
-  actor: Actor,
-  change: DiscussionChange,
-): DiscussionChangeSet['events'] {
-  return (now, made): HubEvent[] => [
-    ...commentEvents(repo, actor)(now, made),
-    discussionEvent('discussion.update', actor, repo, now, change),
-  ]
-}

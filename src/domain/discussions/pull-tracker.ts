@@ -2,7 +2,7 @@ import { discussionEvent } from '../events/discussion-events.js'
 import type { Actor } from '../events/events.js'
 import type { CommitInfo, GitEngine, RefSnapshot } from '../ports.js'
 import type { Discussion, GitOid, RefUpdate, Repo } from '../types.js'
-import { updateEvents } from './discussions.js'
+import { updateEvents } from './change-events.js'
 import type { DiscussionChangeSet, DiscussionStore, NewEntry, PlannedMerge } from './ports.js'
 import { pullRequestNumber } from './pull-request-ref.js'
 
