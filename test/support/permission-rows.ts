@@ -292,7 +292,7 @@ export const ROWS: Readonly<Record<string, Row>> = {
   [`POST ${API}/^discussions\\/(\\d{1,9})\\/comment\\/([^/]+)\\/hide$`]: repo(
     'act',
     `${ID}/discussions/1/comment/a/hide`,
-    { mayMiss: true, mayRefuse: true },
+    { mayMiss: true },
   ),
   [`POST ${API}/^discussions\\/(\\d{1,9})\\/title$`]: repo('act', `${ID}/discussions/1/title`),
   [`POST ${API}/^discussions\\/(\\d{1,9})\\/status$`]: repo('act', `${ID}/discussions/1/status`),
