@@ -290,7 +290,7 @@ export const ROWS: Readonly<Record<string, Row>> = {
     `${ID}/discussions/1/comment/a/edit`,
   ),
   [`POST ${API}/^discussions\\/(\\d{1,9})\\/comment\\/([^/]+)\\/hide$`]: repo(
-    'act',
+    'write',
     `${ID}/discussions/1/comment/a/hide`,
     { mayMiss: true },
   ),
