@@ -22,10 +22,16 @@ report() { # stage, message
   printf '}\n'
 }
 
+# a process that ended and that nobody has asked about yet is still in the table
+alive() {
+  line=$(cat "/proc/$1/stat" 2>/dev/null) || return 1
+  case "${line##*) }" in Z* | X*) return 1 ;; esac
+}
+
 status() {
   if [ ! -f "$state/pid" ]; then
     report STOPPED
-  elif kill -0 "$(cat "$state/pid")" 2>/dev/null; then
+  elif alive "$(cat "$state/pid")"; then
     report RUNNING
   elif [ "$(cat "$state/exit" 2>/dev/null)" = 0 ]; then
     report STOPPED 'it ended'
@@ -39,7 +45,7 @@ stop() {
     pid=$(cat "$state/pid")
     kill -- "-$pid" 2>/dev/null || true
     tries=0
-    while kill -0 -- "-$pid" 2>/dev/null && [ $tries -lt 50 ]; do
+    while alive "$pid" && [ $tries -lt 50 ]; do
       sleep 0.1
       tries=$((tries + 1))
     done

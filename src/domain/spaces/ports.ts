@@ -52,7 +52,7 @@ export type NewSpaceValue = Omit<SpaceValue, 'updatedAt'>
 
 export interface SpaceStore {
   find(id: RepoId): Promise<SpaceSettings | undefined>
-  /** One transaction with the event; the revision grows. `factory`: so does `factoryRevision`, to the same. */
+  /** One transaction with the event; the revision grows, if more than the sleep time changes. `factory`: so does `factoryRevision`, to the same. */
   change(
     id: RepoId,
     change: Partial<Omit<SpaceSettings, 'revision' | 'factoryRevision'>> & { factory?: boolean },

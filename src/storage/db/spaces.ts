@@ -26,7 +26,10 @@ export function spaceStore(db: Db): SpaceStore {
     },
     change: (id, { factory, ...change }, event) =>
       db.transaction().execute(async (tx) => {
-        await bump(tx, id)
+        // how long it may be idle is nothing that a running one has to see
+        const isSeen =
+          factory !== undefined || Object.keys(change).some((it) => it !== 'sleepSeconds')
+        await bump(tx, id, isSeen ? 1 : 0)
         const set = toRow(change)
         const update = factory ? { ...set, factory_revision: sql<number>`revision` } : set
         if (Object.keys(update).length > 0)
@@ -87,11 +90,11 @@ export function spaceStore(db: Db): SpaceStore {
 }
 
 /** The row, with the next revision. */
-async function bump(tx: Transaction<Schema>, id: string): Promise<void> {
+async function bump(tx: Transaction<Schema>, id: string, by = 1): Promise<void> {
   await tx
     .insertInto('space')
-    .values({ repo_id: id, revision: 1 })
-    .onConflict((oc) => oc.column('repo_id').doUpdateSet({ revision: sql`space.revision + 1` }))
+    .values({ repo_id: id, revision: by })
+    .onConflict((oc) => oc.column('repo_id').doUpdateSet({ revision: sql`space.revision + ${by}` }))
     .execute()
 }
 
