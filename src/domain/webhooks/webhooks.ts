@@ -71,7 +71,7 @@ export class Webhooks {
       baseUrl: order.baseUrl,
       limit: MAX_PER_OWNER,
     })
-    await this.#record(actor, { id, url: webhook.url, action: 'create' })
+    await this.#record(actor, { id, target: new URL(webhook.url).origin, action: 'create' })
     return webhook
   }
 
@@ -106,7 +106,8 @@ export class Webhooks {
       ...(secret === undefined ? {} : { sealedSecret: this.#seal(id, secret) }),
     }
     await this.#webhooks.update(id, edit)
-    await this.#record(actor, { id, url: edit.url ?? webhook.url, action: 'update' })
+    const target = new URL(edit.url ?? webhook.url).origin
+    await this.#record(actor, { id, target, action: 'update' })
     return this.read(id, actor)
   }
 
@@ -209,6 +210,7 @@ export class Webhooks {
     return { repoId: opened.repo.id }
   }
 
+  /** Without the rest of the URL, which may be a secret of the receiver's. */
   #record(actor: Actor, data: Record<string, unknown>): Promise<void> {
     return this.#events.add(makeEvent('account.webhook', actor, undefined, data))
   }
