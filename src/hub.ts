@@ -58,6 +58,7 @@ import { RefRecorder } from './domain/refs/recorder.js'
 import { Revisions } from './domain/refs/revisions.js'
 import { Checker } from './domain/repos/checker.js'
 import { Duplicator } from './domain/repos/duplicator.js'
+import { Forks } from './domain/repos/forks.js'
 import { Holds } from './domain/repos/holds.js'
 import { LanguageCounter } from './domain/repos/language-counter.js'
 import { Recovery } from './domain/repos/recovery.js'
@@ -350,6 +351,7 @@ export async function openDomain(config: Config, log: Logger, closer: Closer) {
     objects,
     locks: new LfsLocks(stores.lfs),
     protection,
+    forks: new Forks({ ...stores, git, access, quotas, registry, recorder }),
     templates: ignoreTemplates(),
     collector,
     checker: new Checker({ ...stores, git, store, allowMissingLfs: config.allowMissingLfs }),

@@ -313,6 +313,8 @@ export interface GitEngine {
   fsck(id: RepoId): Promise<string[]>
   /** For backups: brings the object files to a directory, beside running writers, and answers their names. */
   exportObjects(id: RepoId, target: string): Promise<ReadonlySet<string>>
+  /** Fills a repository just created with another one's objects and with `refs`. Throws `busy` when the other one was pruned meanwhile. */
+  copyInto(from: RepoId, to: RepoId, refs: readonly Ref[]): Promise<void>
   /** Whether the object files in a directory hold all that `tips` reach. */
   objectsReach(id: RepoId, objects: string, tips: readonly GitOid[]): Promise<boolean>
   dropOtherObjects(target: string, keep: ReadonlySet<string>): Promise<void>

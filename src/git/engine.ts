@@ -22,7 +22,13 @@ import { RefReader } from './refs.js'
 import { markWriter, pushesInFlight, runService } from './service.js'
 import { smallSteps, writeSmallCommit } from './small-commit.js'
 import { runGit, runningProcesses } from './spawn.js'
-import { dropOtherObjects, exportObjects, importObjects, objectsReach } from './transfer.js'
+import {
+  copyRepository,
+  dropOtherObjects,
+  exportObjects,
+  importObjects,
+  objectsReach,
+} from './transfer.js'
 import { bytesUnder, fsck, maintain, prune } from './upkeep.js'
 
 /** Oldest git with all that is used here: `merge-tree --write-tree` (2.38), `cat-file --batch-command` and `core.fsync` (2.36). */
@@ -182,6 +188,10 @@ export async function openGit(options: GitOptions): Promise<Git> {
     exportObjects: (id, target) => exportObjects(dir(id), target),
     objectsReach: (id, objects, tips) => objectsReach(dir(id), objects, tips),
     dropOtherObjects,
+    copyInto: async (from, to, it) => {
+      await copyRepository(dir(from), dir(to), it)
+      forget(to)
+    },
     importObjects: async (id, source, it) => {
       await importObjects(dir(id), source, it)
       forget(id)

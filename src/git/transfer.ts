@@ -65,6 +65,27 @@ export async function importObjects(
 ): Promise<void> {
   for (const name of await listObjectFiles(source).catch(ignoreMissing))
     await linkOrCopy(join(source, name), join(directory, 'objects', name), { link: false })
+  await writeRefs(directory, refs)
+}
+
+/**
+ * Fills a new, empty repository with all of another one's object files, as second names of the same bytes where the file
+ * system allows, and with `refs`. Throws `busy` when the source was pruned meanwhile.
+ */
+export async function copyRepository(
+  from: string,
+  to: string,
+  refs: readonly Ref[],
+): Promise<void> {
+  const objects = join(to, 'objects')
+  await exportObjects(from, objects)
+  const tips = [...new Set(refs.map((it) => it.oid))]
+  if (!(await objectsReach(to, objects, tips)))
+    throw new HubError('busy', 'the repository changed while it was copied, try again')
+  await writeRefs(to, refs)
+}
+
+async function writeRefs(directory: string, refs: readonly Ref[]): Promise<void> {
   const sorted = [...refs].sort((a, b) => Buffer.compare(Buffer.from(a.name), Buffer.from(b.name)))
   const lines = sorted.map(({ name, oid }) => `${oid} ${name}\n`)
   await writeFile(join(directory, 'packed-refs'), `# pack-refs with: sorted \n${lines.join('')}`, {

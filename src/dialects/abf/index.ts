@@ -1,7 +1,7 @@
 import { type RequestHandler, Router } from 'express'
 import { asHubError, HubError } from '../../domain/errors.js'
 import type { Caller } from '../../domain/types.js'
-import { callerOf } from '../../http/caller.js'
+import { actAs, callerOf } from '../../http/caller.js'
 import { listed } from '../../http/route-list.js'
 import { abfErrors } from './errors.js'
 import { groupRoutes } from './groups.js'
@@ -9,6 +9,7 @@ import { type Params, readParams } from './input.js'
 import { packagesRoute } from './packages-csv.js'
 import { type AbfParts, AbfRequest, type AbfRoute } from './parts.js'
 import { platformRoutes } from './platforms.js'
+import { projectCopyRoutes } from './project-copies.js'
 import { projectMemberRoutes } from './project-members.js'
 import { projectRoutes } from './projects.js'
 import { CallLimit } from './rate-limit.js'
@@ -25,6 +26,7 @@ export const ABF_ROUTES: readonly AbfRoute[] = [
   ...platformRoutes,
   ...projectRoutes,
   ...projectMemberRoutes,
+  ...projectCopyRoutes,
   ...userRoutes,
   ...groupRoutes,
   searchRoute,
@@ -68,7 +70,12 @@ async function identify(
 ): Promise<Caller> {
   const caller = callerOf(req)
   if (caller.via !== 'anonymous' || typeof token !== 'string' || token === '') return caller
-  return login.byToken(token, req.ip ?? '')
+  try {
+    return actAs(req, await login.byToken(token, req.ip ?? ''))
+  } catch (err) {
+    if (err instanceof HubError) actAs(req, err)
+    throw err
+  }
 }
 
 /** `.json` is the default and may be left out; only packages are something else. */

@@ -7,6 +7,7 @@ import type { Registry } from '../../domain/accounts/registry.js'
 import type { Actor } from '../../domain/events/events.js'
 import type { PackageServices } from '../../domain/packages/index.js'
 import type { GitEngine } from '../../domain/ports.js'
+import type { Forks } from '../../domain/repos/forks.js'
 import type { RepoStore } from '../../domain/repos/ports.js'
 import type { RepoRegistry } from '../../domain/repos/registry.js'
 import type { Caller } from '../../domain/types.js'
@@ -17,6 +18,7 @@ export interface AbfParts {
   readonly access: Access
   readonly accounts: Registry
   readonly git: GitEngine
+  readonly forks: Forks
   readonly login: Login
   readonly organizations: Organizations
   readonly packages: PackageServices

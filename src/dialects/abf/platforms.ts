@@ -112,6 +112,22 @@ async function destroyPlatform(it: AbfRequest): Promise<void> {
   it.done('platform', platform.id, 'Platform has been destroyed successfully')
 }
 
+async function clonePlatform(it: AbfRequest): Promise<void> {
+  const { platforms } = it.parts.packages
+  const from = await platforms.read(it.caller, idOrName(it.id))
+  const made = await refusedAs('Platform has not been cloned', async () =>
+    platforms.clone(it.actor, from, await readOrder(it)),
+  )
+  it.done('platform', made.id, 'Platform has been cloned successfully')
+}
+
+async function clearPlatform(it: AbfRequest): Promise<void> {
+  const { platforms } = it.parts.packages
+  const platform = await platforms.readOwned(it.caller, idOrName(it.id))
+  await platforms.clear(it.actor, platform)
+  it.done('platform', platform.id, 'Platform has been cleared successfully')
+}
+
 async function listMembers(it: AbfRequest): Promise<void> {
   const { platforms, stores } = it.parts.packages
   const { id } = await platforms.readMain(it.caller, idOrName(it.id))
@@ -161,6 +177,8 @@ export const platformRoutes: readonly AbfRoute[] = [
   ['GET', 'platforms/:id', getPlatform],
   ['PUT', 'platforms/:id', updatePlatform],
   ['DELETE', 'platforms/:id', destroyPlatform],
+  ['POST', 'platforms/:id/clone', clonePlatform],
+  ['PUT', 'platforms/:id/clear', clearPlatform],
   ['GET', 'platforms/:id/members', listMembers],
   ['PUT', 'platforms/:id/add_member', addMember],
   ['DELETE', 'platforms/:id/remove_member', removeMember],

@@ -15,7 +15,7 @@ async function listMembers(it: AbfRequest): Promise<void> {
     project: {
       id: repo.seq,
       members: all.slice(page.offset, page.offset + page.perPage).map((member) => ({
-        ...toAccount({ id: member.userId, name: member.name, type: 'user', fullname: null }),
+        ...toAccount({ id: member.userId, name: member.name, type: member.type, fullname: null }),
         role: roleOf(member.role as Parameters<typeof roleOf>[0]),
       })),
     },
@@ -23,7 +23,7 @@ async function listMembers(it: AbfRequest): Promise<void> {
   })
 }
 
-/** Members of projects are users; a group's members come in as the group's. */
+/** A user, or a group and so everybody in it with the role that the group has here. */
 function setMember(verb: 'add' | 'update' | 'remove') {
   const failed = {
     add: 'Member has not been added to project',
@@ -32,15 +32,16 @@ function setMember(verb: 'add' | 'update' | 'remove') {
   }[verb]
   return async (it: AbfRequest): Promise<void> => {
     const repo = await openProject(it, 'admin')
-    const member = await readMember(it, it.params.type ?? 'User')
+    const type = it.params.type ?? 'User'
+    const member = await readMember(it, type)
     const role = parseRole(it.params.role ?? (verb === 'add' ? 'admin' : undefined))
-    if (member?.type !== 'user' || (verb !== 'remove' && !role)) throw refused(failed)
+    if (!member || (verb !== 'remove' && !role)) throw refused(failed)
     await it.parts.stores.repos.setMember(
       repo.id,
       member.id,
       verb === 'remove' ? null : (role ?? null),
     )
-    const who = nameOf(it, 'User')
+    const who = nameOf(it, type)
     const message = {
       add: `${who} has been added to project successfully`,
       update: `Role for ${who.toLowerCase()} has been updated in project successfully`,

@@ -56,12 +56,11 @@ async function readOwner(it: AbfRequest, repo: Repo) {
 async function listProjects(it: AbfRequest): Promise<void> {
   const { repos } = it.parts.stores
   const page = pageOf(it.params)
-  const namespaceIds = it.parts.packages.policy.accountIds(it.caller)
-  const userId = namespaceIds[0]
-  const filter = { memberOf: { userId: userId ?? 0, namespaceIds } }
+  const accountIds = it.parts.packages.policy.accountIds(it.caller)
+  const filter = { memberOf: { accountIds } }
   const order = { sort: 'name', order: 'asc', limit: page.perPage, offset: page.offset } as const
   const [total, found] =
-    userId === undefined
+    accountIds.length === 0
       ? [0, []]
       : await Promise.all([repos.count(filter), repos.list({ ...filter, ...order })])
   const details = await it.parts.packages.stores.projects.details(found)

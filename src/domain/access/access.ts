@@ -57,10 +57,9 @@ export class Access {
     if (!caller.user) return undefined
     if (caller.user.id === repo.namespaceId) return 'admin'
     const org = caller.memberships.find((it) => it.orgId === repo.namespaceId)
-    const member = (await this.#repos.findMemberRole(repo.id, caller.user.id)) as
-      | OrgRole
-      | undefined
-    const rights = [org && ROLE_RIGHT[org.role], member && ROLE_RIGHT[member]]
+    const accounts = [caller.user.id, ...caller.memberships.map((it) => it.orgId)]
+    const roles = (await this.#repos.memberRoles(repo.id, accounts)) as OrgRole[]
+    const rights = [org && ROLE_RIGHT[org.role], ...roles.map((it) => ROLE_RIGHT[it])]
     return rights.reduce<Right | undefined>(
       (best, it) => (it && (!best || RANK[it] > RANK[best]) ? it : best),
       undefined,

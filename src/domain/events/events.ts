@@ -5,6 +5,7 @@ export const EVENT_TYPES = [
   'repo.create',
   'repo.delete',
   'repo.move',
+  'repo.alias',
   'repo.settings',
   'repo.squash',
   'repo.refs',

@@ -81,16 +81,13 @@ export class Platforms {
   async create(actor: Actor, order: PlatformOrder): Promise<Platform> {
     if (!actor.caller.isSiteAdmin) throw forbidden()
     const owner = order.owner ?? actor.caller.user
-    const problems = checkOrder({
+    const problems = await this.#problemsOfNew({
       ...order,
       name: order.name ?? null,
       description: order.description ?? null,
       defaultBranch: order.defaultBranch ?? null,
     })
     const name = order.name ?? ''
-    if (/_personal$/i.test(name)) problems.add('Name is reserved')
-    if (name !== '' && (await this.#stores.platforms.findByName(name)))
-      problems.add('Name has already been taken')
     if (!owner) problems.add("Owner can't be blank")
     problems.throwIfAny()
     if (!owner) throw new HubError('internal', 'a platform without an owner')
@@ -122,6 +119,39 @@ export class Platforms {
       ...(order.owner ? { ownerId: order.owner.id } : {}),
     })
     await this.#audit(actor, platform, 'update')
+  }
+
+  /** GA only, main platforms only. What is left out is as in the original; members, tokens and keys do not come along. */
+  async clone(actor: Actor, from: Platform, order: PlatformOrder): Promise<Platform> {
+    const { user, isSiteAdmin } = actor.caller
+    if (!isSiteAdmin || from.type !== 'main') throw forbidden()
+    const to = {
+      name: order.name ?? '',
+      description: order.description ?? from.description,
+      defaultBranch: order.defaultBranch ?? from.defaultBranch,
+    }
+    const problems = await this.#problemsOfNew({ ...to, distribType: from.distribType })
+    problems.throwIfAny()
+    const ownerId = user?.id ?? from.owner.id
+    const platform = await this.#stores.platforms.clone(from, { ...to, ownerId })
+    await this.#audit(actor, platform, 'clone', { from: from.name })
+    return platform
+  }
+
+  /** A personal platform's repositories let go of their projects; the git repositories stay. */
+  async clear(actor: Actor, platform: Platform): Promise<void> {
+    if (platform.type !== 'personal') throw forbidden()
+    const projects = await this.#stores.platforms.clear(platform.id)
+    await this.#audit(actor, platform, 'clear', { projects })
+  }
+
+  async #problemsOfNew(order: PlatformOrder): Promise<Problems> {
+    const problems = checkOrder(order)
+    const name = order.name ?? ''
+    if (/_personal$/i.test(name)) problems.add('Name is reserved')
+    if (name !== '' && (await this.#stores.platforms.findByName(name)))
+      problems.add('Name has already been taken')
+    return problems
   }
 
   async delete(actor: Actor, platform: Platform): Promise<void> {

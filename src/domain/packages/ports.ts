@@ -66,6 +66,13 @@ export interface PlatformStore {
       }
     >,
   ): Promise<void>
+  /** A main platform with the same shelves and the same projects on them. Throws `conflict` when the name is taken. */
+  clone(
+    from: Platform,
+    to: Pick<Platform, 'name' | 'description' | 'defaultBranch'> & { ownerId: number },
+  ): Promise<Platform>
+  /** Takes every project off its shelves; answers how many. */
+  clear(id: number): Promise<number>
   delete(id: number): Promise<void>
   /** Roles that any of these accounts has here by membership. */
   roles(id: number, accountIds: readonly number[]): Promise<PlatformRole[]>

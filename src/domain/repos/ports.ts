@@ -45,7 +45,7 @@ export interface RepoListQuery {
   /** On this shelf of a platform (domain/packages). */
   readonly shelfId?: number
   /** Owned by one of these namespaces, or shared with this user. */
-  readonly memberOf?: { readonly userId: number; readonly namespaceIds: readonly number[] }
+  readonly memberOf?: { readonly accountIds: readonly number[] }
 }
 
 export interface RepoStore {
@@ -110,9 +110,15 @@ export interface RepoStore {
   ): Promise<Repo>
   readExtraSettings(id: RepoId): Promise<Record<string, unknown>>
   updateExtraSettings(id: RepoId, change: Record<string, unknown>): Promise<void>
-  findMemberRole(id: RepoId, userId: number): Promise<string | undefined>
-  setMember(id: RepoId, userId: number, role: string | null): Promise<void>
-  listMembers(id: RepoId): Promise<{ userId: number; name: string; role: string }[]>
+  /** Roles that any of these accounts has as a member. */
+  memberRoles(id: RepoId, accountIds: readonly number[]): Promise<string[]>
+  /** A user, or an organisation and so everybody in it. Role null removes. */
+  setMember(id: RepoId, accountId: number, role: string | null): Promise<void>
+  listMembers(
+    id: RepoId,
+  ): Promise<{ userId: number; name: string; type: 'user' | 'org'; role: string }[]>
+  /** Another address that leads to a repository. Throws `repo_exists` when a repository has it. */
+  addAlias(id: RepoId, address: RepoAddress, event: HubEvent): Promise<void>
 
   addLike(id: RepoId, userId: number): Promise<boolean>
   removeLike(id: RepoId, userId: number): Promise<boolean>

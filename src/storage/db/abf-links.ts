@@ -44,6 +44,34 @@ export async function makePersonalPlatforms(tx: Tx, accountId?: number): Promise
   }
 }
 
+/** Another main platform with the same shelves, and the same projects on them; answers its id. */
+export async function clonePlatform(
+  tx: Tx,
+  from: number,
+  to: { name: string; description: string; defaultBranch: string; ownerId: number },
+): Promise<number> {
+  const at = now()
+  const made = await sql<{ id: number }>`
+    insert into platform (name, name_key, description, visibility, type, distrib_type, default_branch,
+      released, owner_id, personal_of, created_at, updated_at)
+    select ${to.name}, ${to.name.toLowerCase()}, ${to.description}, visibility, 'main', distrib_type,
+      ${to.defaultBranch}, 0, ${to.ownerId}, null, ${at}, ${at}
+    from platform where id = ${from} returning id`.execute(tx)
+  const id = made.rows[0]?.id
+  if (id === undefined) throw new HubError('not_found', 'the platform is gone')
+  await sql`
+    insert into shelf (platform_id, name, description, publish_without_qa, publish_builds_only_from_branch,
+      synchronizing_publications, created_at, updated_at)
+    select ${id}, name, description, publish_without_qa, publish_builds_only_from_branch,
+      synchronizing_publications, ${at}, ${at} from shelf where platform_id = ${from}`.execute(tx)
+  await sql`
+    insert into shelf_project (shelf_id, repo_id, created_at)
+    select mine.id, l.repo_id, ${at} from shelf_project l
+    join shelf theirs on theirs.id = l.shelf_id and theirs.platform_id = ${from}
+    join shelf mine on mine.platform_id = ${id} and mine.name = theirs.name`.execute(tx)
+  return id
+}
+
 /** Onto the shelf `main` of its owner's personal platform, unless a project of that name is there. */
 export async function putOnPersonalShelf(tx: Tx, repoId: string): Promise<void> {
   await sql`

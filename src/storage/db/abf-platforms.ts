@@ -7,7 +7,7 @@ import type {
   PlatformStore,
 } from '../../domain/packages/ports.js'
 import { isoNow } from '../../lib/ids.js'
-import { makePersonalPlatforms } from './abf-links.js'
+import { clonePlatform, makePersonalPlatforms } from './abf-links.js'
 import type { Db } from './open.js'
 import { escapeLike, isUniqueViolation, type NamespaceRow, now, toOrg, toUser } from './rows.js'
 import type { Schema } from './schema.js'
@@ -94,6 +94,23 @@ export function platformStore(db: Db): PlatformStore {
         })
         .where('id', '=', id)
         .execute()
+    },
+    async clone(from, to) {
+      try {
+        const id = await db.transaction().execute((tx) => clonePlatform(tx, from.id, to))
+        return (await find(id)) as Platform
+      } catch (err) {
+        if (!isUniqueViolation(err)) throw err
+        throw new HubError('conflict', 'Name has already been taken', {}, err)
+      }
+    },
+    async clear(id) {
+      const shelves = db.selectFrom('shelf').select('id').where('platform_id', '=', id)
+      const { numDeletedRows } = await db
+        .deleteFrom('shelf_project')
+        .where('shelf_id', 'in', shelves)
+        .executeTakeFirstOrThrow()
+      return Number(numDeletedRows)
     },
     async delete(id) {
       await db.deleteFrom('platform').where('id', '=', id).execute()

@@ -301,14 +301,14 @@ export function repoStore(db: Db): RepoStore {
           .execute()
       })
     },
-    async findMemberRole(id, userId) {
-      const row = await db
+    async memberRoles(id, accountIds) {
+      const rows = await db
         .selectFrom('repo_member')
         .select('role')
         .where('repo_id', '=', id)
-        .where('user_id', '=', userId)
-        .executeTakeFirst()
-      return row?.role
+        .where('user_id', 'in', accountIds)
+        .execute()
+      return rows.map((it) => it.role)
     },
     async setMember(id, userId, role) {
       if (role === null)
@@ -328,10 +328,29 @@ export function repoStore(db: Db): RepoStore {
       const rows = await db
         .selectFrom('repo_member')
         .innerJoin('namespace', 'namespace.id', 'repo_member.user_id')
-        .select(['repo_member.user_id', 'namespace.name', 'repo_member.role'])
+        .select(['repo_member.user_id', 'namespace.name', 'namespace.type', 'repo_member.role'])
         .where('repo_member.repo_id', '=', id)
         .execute()
-      return rows.map((it) => ({ userId: it.user_id, name: it.name, role: it.role }))
+      return rows.map(({ user_id: userId, name, type, role }) => ({ userId, name, type, role }))
+    },
+    async addAlias(id, { kind, namespace, name }, event) {
+      await db.transaction().execute(async (tx) => {
+        const owner = await tx
+          .selectFrom('namespace')
+          .select('id')
+          .where('name_key', '=', nameKey(namespace))
+          .executeTakeFirstOrThrow()
+        const taken = await tx
+          .selectFrom('repo')
+          .select('id')
+          .where('namespace_id', '=', owner.id)
+          .where('kind', '=', kind)
+          .where('name_key', '=', nameKey(name))
+          .executeTakeFirst()
+        if (taken) throw await existsError(tx, { kind, namespaceId: owner.id, name }, undefined)
+        await leadTo(tx, id, { kind, namespace, name })
+        await addEvents(tx, [event])
+      })
     },
   }
 }
@@ -370,14 +389,14 @@ function filtered<O>(
   if (memberOf)
     q = q.where((eb) =>
       eb.or([
-        eb('repo.namespace_id', 'in', memberOf.namespaceIds),
+        eb('repo.namespace_id', 'in', memberOf.accountIds),
         eb(
           'repo.id',
           'in',
           eb
             .selectFrom('repo_member')
             .select('repo_member.repo_id')
-            .where('repo_member.user_id', '=', memberOf.userId),
+            .where('repo_member.user_id', 'in', memberOf.accountIds),
         ),
       ]),
     )
@@ -420,23 +439,27 @@ async function addRedirect(tx: Transaction<Schema>, from: Repo): Promise<void> {
     .where('name_key', '=', nameKey(from.name))
     .executeTakeFirst()
   if (taken) return // only the spelling changed
+  await leadTo(tx, from.id, from)
+}
+
+async function leadTo(tx: Transaction<Schema>, id: string, from: RepoAddress): Promise<void> {
   await tx
     .insertInto('repo_redirect')
     .values({
       kind: from.kind,
       namespace_key: nameKey(from.namespace),
       name_key: nameKey(from.name),
-      repo_id: from.id,
+      repo_id: id,
       created_at: now(),
     })
     .onConflict((oc) =>
-      oc.columns(['kind', 'namespace_key', 'name_key']).doUpdateSet({ repo_id: from.id }),
+      oc.columns(['kind', 'namespace_key', 'name_key']).doUpdateSet({ repo_id: id }),
     )
     .execute()
 }
 
 async function existsError(
-  db: Db,
+  db: Db | Transaction<Schema>,
   wanted: { kind: RepoAddress['kind']; namespaceId: number; name: string },
   cause: unknown,
 ): Promise<HubError> {

@@ -12,7 +12,7 @@ export function isVisible(who: RepoListQuery['visibleTo']): RawBuilder<boolean> 
     who.userId === null
       ? sql``
       : sql`or exists (select 1 from repo_member
-          where repo_member.repo_id = repo.id and repo_member.user_id = ${who.userId})`
+          where repo_member.repo_id = repo.id and repo_member.user_id in (${sql.join([who.userId, ...who.namespaceIds])}))`
   const within = who.within
     ? sql`and (repo.visibility = 'public' or repo.id in (${sql.join(who.within.length ? who.within : [''])}))`
     : sql``
