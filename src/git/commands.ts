@@ -23,6 +23,7 @@ export const GIT_COMMANDS = {
   'merge-tree': [],
   diff: ['core.quotePath=false'],
   repack: [],
+  'pack-objects': [],
   prune: [],
   'prune-packed': [],
   'pack-refs': [],

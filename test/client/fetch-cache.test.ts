@@ -45,7 +45,8 @@ const uses = () => counts().hits + counts().joined
 const cacheDir = () => join(hub.dataDir, 'cache', 'fetches')
 
 async function cacheFiles(): Promise<string[]> {
-  const names = await readdir(cacheDir(), { recursive: true }).catch(() => [])
+  const options = { recursive: true, encoding: 'utf8' } as const
+  const names = await readdir(cacheDir(), options).catch((): string[] => [])
   return names.filter((it) => it.includes('/'))
 }
 
@@ -224,6 +225,58 @@ describe('repeated clones', () => {
     expect(counts().made).toBe(1)
     await expectNoGitLeft(hub)
   })
+})
+
+describe('a clone of a repository that is packed', () => {
+  const prune = async () =>
+    hub.domain.squash.prune((await readRepo(hub, 'ada', 'packed')).id, async () => undefined)
+
+  test.each(['sha1', 'sha256'] as const)(
+    'is put together from its pack: %s',
+    async (objectFormat) => {
+      hub = await startTestHub({ PACKHORSE_FORCE_PUSH: 'allow' })
+      ada = await hub.user('ada')
+      dir = await tempDir()
+      await createRepo(hub, ada, 'packed', { objectFormat })
+      url = hub.gitUrl('ada/packed.git', ada)
+      work = await initWork(dir, 'work', {
+        objectFormat,
+        files: { 'big.bin': randomBytes(17_000_000) },
+      })
+      await commitFiles(work, { 'a.txt': 'a\n'.repeat(1_000) }, 'second')
+      await gitOk(work, ['tag', '-a', 'v1', '-m', 'one'])
+      await gitOk(work, ['push', '-q', url, 'main', 'v1'])
+      await prune()
+
+      /** Clones and answers how many answers were made, and how many of them from the pack. */
+      const clone = async (name: string) => {
+        const before = counts()
+        await gitOk(dir, ['clone', '-q', '--mirror', url, name])
+        await expectClean(join(dir, name))
+        expect(await gitOk(join(dir, name), ['rev-list', '--all', '--objects', '--count'])).toBe(
+          await gitOk(work, ['rev-list', '--branches', '--tags', '--objects', '--count']),
+        )
+        // the client made one pack of it: as many objects as there are, none twice
+        expect(
+          (await gitOk(join(dir, name), ['count-objects', '-v'])).match(/in-pack: (\d+)/)?.[1],
+        ).toBe(await gitOk(work, ['rev-list', '--branches', '--tags', '--objects', '--count']))
+        const { made, copied } = counts()
+        return [made - before.made, copied - before.copied]
+      }
+      expect(await clone('fresh')).toEqual([1, 1])
+      expect(await clone('again')).toEqual([0, 0])
+      await commitFiles(work, { 'b.txt': 'b\n', 'a.txt': null }, 'third')
+      await commitFiles(work, { 'a.txt': 'a\n'.repeat(1_000) }, 'back to what was before')
+      await gitOk(work, ['push', '-q', url, 'main'])
+      expect(await clone('after-push')).toEqual([1, 1])
+      // what a force push left behind is in the pack: then git picks what belongs there
+      await gitOk(work, ['tag', '-d', 'v1'])
+      await gitOk(work, ['push', '-q', url, ':v1'])
+      expect(await clone('tag-gone')).toEqual([1, 0])
+      await prune()
+      expect(await clone('pruned')).toEqual([1, 1])
+    },
+  )
 })
 
 describe('what is no longer permitted is not given', () => {

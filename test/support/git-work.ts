@@ -55,7 +55,7 @@ export async function bareDir(hub: TestHub, namespace: string, name: string): Pr
 export async function initWork(
   parent: string,
   name: string,
-  options: { objectFormat?: ObjectFormat; files?: Record<string, string> } = {},
+  options: { objectFormat?: ObjectFormat; files?: Record<string, string | Buffer> } = {},
 ): Promise<string> {
   await gitOk(parent, ['init', '-q', `--object-format=${options.objectFormat ?? 'sha1'}`, name])
   const dir = join(parent, name)

@@ -12,8 +12,9 @@ import { type FetchRequest, formatFetch } from '../../protocol/git-fetch.js'
 import type { Admission } from '../admission.js'
 import { CacheFiles } from './files.js'
 import { type Growth, LocalGrowth, RemoteGrowth } from './growth.js'
+import { PackJoiner } from './joined-pack.js'
 import { runUploadPack } from './make-answer.js'
-import { tipsOf } from './tips.js'
+import { type Tips, tipsOf } from './tips.js'
 
 /** Raised when the shape of the files, or of what git is asked, changes. */
 const FORMAT = 'packhorse fetch 1'
@@ -32,10 +33,12 @@ export interface FetchCacheOptions {
 }
 
 export interface FetchCacheCounts {
-  /** Answers read from a whole file; from one that was still growing; made by git. */
+  /** Answers read from a whole file; from one that was still growing; made. */
   readonly hits: number
   readonly joined: number
   readonly made: number
+  /** Of these, the ones whose largest part lay on disk as a pack. */
+  readonly copied: number
 }
 
 /** Somebody else made it meanwhile, or is making it: look again. */
@@ -52,7 +55,8 @@ export class FetchCache {
   readonly #tooLarge = new LRUCache<string, true>({ max: 10_000, ttl: REPEAT_WITHIN_MS })
   readonly #askedOnce = new LRUCache<string, true>({ max: 10_000, ttl: REPEAT_WITHIN_MS })
   readonly #abort = new AbortController()
-  readonly #counts = { hits: 0, joined: 0, made: 0 }
+  readonly #joiner = new PackJoiner()
+  readonly #counts = { hits: 0, joined: 0, made: 0, copied: 0 }
 
   constructor(options: FetchCacheOptions) {
     this.#options = options
@@ -85,7 +89,16 @@ export class FetchCache {
       this.#askedOnce.set(name, true)
       return undefined
     }
-    const order = { id, key, message, client, estimate: () => this.#estimate(id, request) }
+    const order = {
+      id,
+      key,
+      message,
+      client,
+      estimate: () => this.#estimate(id, request),
+      everything: isWhole(request, tips)
+        ? { wants: request.wants, format: repo.objectFormat }
+        : undefined,
+    }
     for (let attempt = 0; attempt < 8; attempt += 1) {
       const found = await this.#find(order, signal)
       if (found !== 'again') return found
@@ -107,6 +120,7 @@ export class FetchCache {
   async close(): Promise<void> {
     this.#abort.abort(new HubError('busy', 'The server is stopping.'))
     await Promise.allSettled([...this.#growing.values()].map((it) => it.ended))
+    await this.#joiner.close()
   }
 
   async #find(order: Order, signal: AbortSignal): Promise<FetchAnswer | undefined | 'again'> {
@@ -120,7 +134,7 @@ export class FetchCache {
     let mine = this.#growing.get(name)
     if (!mine) {
       const other = await RemoteGrowth.open(this.#files, id, key)
-      if (other) return this.#join(other.file, other.growth, signal)
+      if (other) return this.#follow(other.file, other.growth, signal)
       mine = this.#growing.get(name)
     }
     if (!mine) mine = this.#start(name, order)
@@ -128,7 +142,7 @@ export class FetchCache {
     try {
       const part = await abortable(mine.opened, signal)
       const file = await open(part, 'r')
-      return await this.#join(file, mine.growth, signal, true)
+      return await this.#follow(file, mine.growth, signal, true)
     } catch (err) {
       if (signal.aborted) throw err
       if (err instanceof LookAgain || isMissing(err)) return 'again'
@@ -139,7 +153,7 @@ export class FetchCache {
   }
 
   /** Waits for the first bytes: a failure before them can still be answered. */
-  async #join(
+  async #follow(
     file: FileHandle,
     growth: Growth,
     signal: AbortSignal,
@@ -211,22 +225,24 @@ export class FetchCache {
 
   async #write(
     name: string,
-    { id, key, message }: Order,
+    order: Order,
     it: { part: string; file: FileHandle; growth: LocalGrowth; signal: AbortSignal },
   ): Promise<void> {
     const { part, file, growth, signal } = it
+    const { id, key, message } = order
     const beat = setInterval(() => {
       const now = new Date()
       utimes(part, now, now).catch(() => undefined)
     }, HEARTBEAT_MS)
     try {
       this.#counts.made += 1
-      await runUploadPack(
-        this.#options.directoryOf(id),
-        message,
-        (stdout) => pipeline(stdout, appendTo(file, growth)),
-        signal,
-      )
+      if (!(await this.#join(order, file, growth, signal)))
+        await runUploadPack(
+          this.#options.directoryOf(id),
+          message,
+          (stdout) => pipeline(stdout, appendTo(file, growth)),
+          signal,
+        )
       growth.finish()
       if (!(await this.#fits(growth.size))) {
         this.#tooLarge.set(name, true)
@@ -241,6 +257,27 @@ export class FetchCache {
     } finally {
       clearInterval(beat)
     }
+  }
+
+  /** Puts a whole clone together from what lies on disk; false when git has to make it. */
+  async #join(
+    { id, everything }: Order,
+    part: FileHandle,
+    growth: LocalGrowth,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    if (!everything) return false
+    const directory = this.#options.directoryOf(id)
+    const { wants, format } = everything
+    const pack = await this.#joiner.find(directory, wants, format, signal)
+    if (!pack) return false
+    try {
+      await this.#joiner.write(pack, part, growth, signal)
+    } finally {
+      await pack.file.close()
+    }
+    this.#counts.copied += 1
+    return true
   }
 
   /** Its own part is counted as growing already. */
@@ -272,6 +309,10 @@ interface Order {
   readonly message: Buffer
   readonly client: FetchClient
   readonly estimate: () => Promise<number>
+  /** Of a clone of all branches and tags. */
+  readonly everything:
+    | { readonly wants: readonly string[]; readonly format: ObjectFormat }
+    | undefined
 }
 
 interface Production {
@@ -279,6 +320,14 @@ interface Production {
   /** Path of the part, once there is one. */
   readonly opened: Promise<string>
   readonly ended: Promise<void>
+}
+
+function isWhole(request: FetchRequest, tips: Tips): boolean {
+  const { depth, since, filter, haves, ofsDelta, wants } = request
+  const some = depth ?? since ?? filter ?? haves[0]
+  if (some !== undefined || !ofsDelta) return false
+  const wanted = new Set(wants)
+  return [...tips.cloned].every((it) => wanted.has(it))
 }
 
 /** Gathers what came since the last write. */

@@ -3,6 +3,8 @@ import type { RefSnapshot } from '../../domain/ports.js'
 
 export interface Tips {
   readonly oids: ReadonlySet<string>
+  /** Of branches and tags: who wants these wants all that a clone brings. */
+  readonly cloned: ReadonlySet<string>
   /** Of names and oids of all tags: what `include-tag` may add to a pack. */
   readonly tagsDigest: string
 }
@@ -18,6 +20,9 @@ export function tipsOf(snapshot: RefSnapshot): Tips {
     if (name.startsWith('refs/tags/')) tags.update(`${oid} ${name}\n`)
   const tips = {
     oids: new Set(snapshot.refs.map((it) => it.oid)),
+    cloned: new Set(
+      snapshot.refs.flatMap((it) => (/^refs\/(heads|tags)\//.test(it.name) ? [it.oid] : [])),
+    ),
     tagsDigest: tags.digest('hex'),
   }
   KNOWN.set(snapshot, tips)
