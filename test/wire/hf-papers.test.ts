@@ -48,6 +48,25 @@ test('papers that cards name are known, with the repositories that name them', a
     expect((await hub.api(`/api/papers/${id}`)).status).toBe(404)
 })
 
+test('papers are found in the text of a card, and change with it', async () => {
+  const { hub, ada, repo, search } = await start()
+  const text = `See https://arxiv.org/abs/1706.03762v7 and arXiv:1810.04805, [this](https://arxiv.org/pdf/2005.14165.pdf),
+https://huggingface.co/papers/2302.13971, https://arxiv.org/abs/hep-th/9711200 and not arxiv.org/abs/123.4567 or v2.1706.03762.`
+  await repo('model', 'm', `license: mit\n---\n${text}\n`)
+  const all = ['hep-th/9711200', '2302.13971', '2005.14165', '1810.04805', '1706.03762']
+  expect(await search('')).toEqual(all)
+  const tags = (await hub.api('/api/models/ada/m')).json.tags as string[]
+  expect(tags.filter((it) => it.startsWith('arxiv:')).sort()).toEqual(
+    all.map((it) => `arxiv:${it}`).sort(),
+  )
+  // an id that YAML took for a number has its zeros again
+  const card = '---\narxiv: [2401.00010, 704.00, 0704.0010]\n---\n'
+  expect((await commit(hub, ada, [header(), file('other.txt', text)])).status).toBe(200)
+  expect(await search('')).toEqual(all)
+  await commit(hub, ada, [header(), file('README.md', card)])
+  expect(await search('')).toEqual(['2401.00010', '0704.0010', '0704.0000'])
+})
+
 test('a paper that only hidden repositories name is not known to others', async () => {
   const { hub, ada, bob, repo, search } = await start()
   await repo('model', 'm', `arxiv: ${LLAMA}`, { private: true })

@@ -5,6 +5,8 @@ export interface RepoCard {
   /** From config.json and tokenizer_config.json. */
   readonly config: Readonly<Record<string, unknown>> | null
   readonly safetensors: SafetensorsCount | null
+  /** arXiv ids that the text of README.md names. */
+  readonly papers: readonly string[]
   /** How many files of each format there are, and which marker files (`=tokenizer.json`) the root has. */
   readonly formats: Readonly<Record<string, number>>
 }
@@ -37,4 +39,10 @@ export interface Tag {
   readonly hidden?: boolean
 }
 
-export const EMPTY_CARD: RepoCard = { cardData: null, config: null, safetensors: null, formats: {} }
+export const EMPTY_CARD: RepoCard = {
+  cardData: null,
+  config: null,
+  safetensors: null,
+  papers: [],
+  formats: {},
+}

@@ -2,6 +2,7 @@ import { LRUCache } from 'lru-cache'
 import type { Contents } from '../content/contents.js'
 import type { ByteRange } from '../ports.js'
 import type { GitOid, Repo, RepoFile } from '../types.js'
+import { arxivIdsIn } from './arxiv.js'
 import { EMPTY_CARD, type RepoCard } from './card.js'
 import { formatsOf } from './formats.js'
 import { readFrontMatter } from './front-matter.js'
@@ -91,7 +92,7 @@ export class Cards {
     const isWeights = (path: string) => path === INDEX || /^[^/]+\.safetensors$/.test(path)
     return {
       formats: before.formats,
-      cardData: isChanged('README.md') ? await this.#cardData(repo, commit) : before.cardData,
+      ...(isChanged('README.md') ? await this.#readme(repo, commit) : readmeOf(before)),
       config: CONFIG_FILES.some(isChanged) ? await this.#config(repo, commit) : before.config,
       safetensors:
         touched === undefined || touched.some(isWeights)
@@ -100,9 +101,9 @@ export class Cards {
     }
   }
 
-  async #cardData(repo: Repo, commit: GitOid): Promise<RepoCard['cardData']> {
-    const text = await this.#text(repo, commit, 'README.md')
-    return (text === undefined ? undefined : readFrontMatter(text)) ?? null
+  async #readme(repo: Repo, commit: GitOid): Promise<Pick<RepoCard, 'cardData' | 'papers'>> {
+    const text = (await this.#text(repo, commit, 'README.md')) ?? ''
+    return { cardData: readFrontMatter(text) ?? null, papers: arxivIdsIn(text) }
   }
 
   async #config(repo: Repo, commit: GitOid): Promise<RepoCard['config']> {
@@ -158,6 +159,10 @@ export class Cards {
     for await (const chunk of stream as AsyncIterable<Buffer>) chunks.push(chunk)
     return Buffer.concat(chunks)
   }
+}
+
+function readmeOf({ cardData, papers }: RepoCard): Pick<RepoCard, 'cardData' | 'papers'> {
+  return { cardData, papers }
 }
 
 /** An index of many shards is long; the others are not. */

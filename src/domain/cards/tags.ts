@@ -1,4 +1,5 @@
 import type { RepoKind } from '../types.js'
+import { arxivIdsOf } from './arxiv.js'
 import type { RepoCard, Tag, TagType } from './card.js'
 
 const MAX_TAGS = 500
@@ -124,7 +125,7 @@ function collect(
     }
   }
   for (const it of texts(data.license)) add('license', `license:${it.toLowerCase()}`)
-  for (const it of texts(data.arxiv)) add('arxiv', `arxiv:${it}`)
+  for (const it of [...arxivIdsOf(data.arxiv), ...card.papers]) add('arxiv', `arxiv:${it}`)
   return [...tags.values()]
 }
 

@@ -1,10 +1,11 @@
 import { type Access, requireSiteAdmin } from '../access/access.js'
+import { isArxivId } from '../cards/arxiv.js'
 import { HubError } from '../errors.js'
 import { type Actor, makeEvent } from '../events/events.js'
 import type { EventStore } from '../events/ports.js'
 import type { Caller, Repo } from '../types.js'
-import { isPaperId, undescribed } from './paper-id.js'
 import type { DailyQuery, Paper, PaperStore } from './ports.js'
+import { undescribed } from './undescribed.js'
 
 const MAX_LINKED = 100
 
@@ -22,10 +23,10 @@ export class Papers {
 
   /** Throws `not_found`, also for one that only repositories name which the caller may not see. */
   async read(caller: Caller, id: string): Promise<Paper> {
-    const known = isPaperId(id) ? await this.#papers.find(id) : undefined
+    const known = isArxivId(id) ? await this.#papers.find(id) : undefined
     if (known) return known
     const visibleTo = this.#access.visibleTo(caller)
-    if (isPaperId(id) && (await this.#papers.listRepos(id, { visibleTo, limit: 1 })).length > 0)
+    if (isArxivId(id) && (await this.#papers.listRepos(id, { visibleTo, limit: 1 })).length > 0)
       return undescribed(id)
     throw new HubError('not_found', 'Paper not found')
   }
@@ -47,7 +48,7 @@ export class Papers {
   /** Site administrators write down what the hub does not fetch from anywhere. Throws `invalid_input` for no arXiv id. */
   async describe(paper: Paper, actor: Actor): Promise<void> {
     requireSiteAdmin(actor.caller)
-    if (!isPaperId(paper.id))
+    if (!isArxivId(paper.id))
       throw new HubError('invalid_input', 'This is not an arXiv id (without version).')
     await this.#papers.save(paper)
     await this.#events.add(makeEvent('paper.describe', actor, undefined, { paper: paper.id }))

@@ -13,7 +13,7 @@ export function cardStore(db: Db): CardStore {
       const row = await db
         .selectFrom('repo_card')
         .innerJoin('repo', 'repo.seq', 'repo_card.seq')
-        .select(['card_data', 'config', 'safetensors', 'formats'])
+        .select(['card_data', 'config', 'safetensors', 'papers', 'formats'])
         .where('repo.id', '=', repoId)
         .where('repo.head_oid', '=', head)
         .executeTakeFirst()
@@ -41,6 +41,7 @@ export async function writeCard(
     card_data: json(card.cardData),
     config: json(card.config),
     safetensors: json(card.safetensors),
+    papers: JSON.stringify(card.papers),
     formats: JSON.stringify(card.formats),
     tags: JSON.stringify(facts.tags.filter((it) => !it.hidden).map((it) => it.name)),
     pipeline_tag: facts.pipelineTag ?? null,

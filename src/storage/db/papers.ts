@@ -1,7 +1,8 @@
 import { type RawBuilder, sql } from 'kysely'
+import { isArxivId } from '../../domain/cards/arxiv.js'
 import type { Viewer } from '../../domain/collections/ports.js'
-import { isPaperId, undescribed } from '../../domain/papers/paper-id.js'
 import type { Paper, PaperAuthor, PaperStore } from '../../domain/papers/ports.js'
+import { undescribed } from '../../domain/papers/undescribed.js'
 import type { Db } from './open.js'
 import { selectRepos } from './repos.js'
 import { escapeLike, toRepo } from './rows.js'
@@ -124,7 +125,7 @@ async function listTagged(
     .limit(limit)
   if (like !== undefined)
     query = query.where(sql<boolean>`lower(repo_tag.tag) like ${like} escape '\\'`)
-  return (await query.execute()).map((it) => it.tag.slice(PREFIX.length)).filter(isPaperId)
+  return (await query.execute()).map((it) => it.tag.slice(PREFIX.length)).filter(isArxivId)
 }
 
 function toPaper(

@@ -35,7 +35,7 @@ export async function searchRepos(db: Db, query: RepoSearch): Promise<ListedRepo
   const found = await select(db, query)
   if (!found) return []
   const columns = query.withCards
-    ? (['card_data', 'config', 'safetensors', 'formats'] as const)
+    ? (['card_data', 'config', 'safetensors', 'papers', 'formats'] as const)
     : ([] as const)
   const rows = await found
     .selectAll('repo')

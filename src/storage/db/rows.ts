@@ -85,12 +85,14 @@ export function toCard(row: {
   card_data: string | null
   config: string | null
   safetensors: string | null
+  papers: string | null
   formats: string
 }): RepoCard {
   return {
     cardData: parse(row.card_data),
     config: parse(row.config),
     safetensors: parse(row.safetensors),
+    papers: parse(row.papers) ?? [],
     formats: JSON.parse(row.formats) as RepoCard['formats'],
   }
 }

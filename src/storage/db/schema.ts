@@ -118,6 +118,8 @@ export interface Schema {
     card_data: string | null
     config: string | null
     safetensors: string | null
+    /** null = derived before this was read: empty until README.md changes or `reindex` runs. */
+    papers: string | null
     formats: string
     tags: string
     pipeline_tag: string | null

@@ -16,6 +16,7 @@ import { papersAndFollows } from './0015-papers-and-follows.js'
 import { audit } from './0017-audit.js'
 import { space } from './0018-space.js'
 import { endpoint } from './0019-endpoint.js'
+import { cardPapers } from './0020-card-papers.js'
 
 /** In order, append-only: a shipped migration never changes. */
 export const MIGRATIONS: Record<string, Migration> = {
@@ -36,4 +37,5 @@ export const MIGRATIONS: Record<string, Migration> = {
   '0017-audit': audit,
   '0018-space': space,
   '0019-endpoint': endpoint,
+  '0020-card-papers': cardPapers,
 }

@@ -1,10 +1,6 @@
 import type { Paper } from './ports.js'
 
-/** arXiv identifiers since 2007-04 and before (info.arxiv.org/help/arxiv_identifier.html), without the version. */
-export function isPaperId(id: string): boolean {
-  return /^\d{4}\.\d{4,5}$|^[a-z-]{2,20}(?:\.[A-Z]{2})?\/\d{7}$/.test(id)
-}
-
+/** A paper that repositories name and nobody described. */
 export function undescribed(id: string): Paper {
   return {
     id,
