@@ -95,8 +95,6 @@ export interface DiscussionStore {
     offset: number,
   ): Promise<Discussion[]>
   count(repoId: RepoId, filter: DiscussionFilter): Promise<number>
-  /** Discussions and pull requests that a user opened in public repositories. */
-  countByAuthor(userId: number): Promise<number>
 
   /** Answers the new entries, or undefined when what it expects does not hold. */
   change(repoId: RepoId, change: DiscussionChangeSet): Promise<DiscussionEntry[] | undefined>

@@ -72,19 +72,6 @@ export function discussionStore(db: Db): DiscussionStore {
         .executeTakeFirstOrThrow()
       return Number(row.n)
     },
-    async countByAuthor(userId) {
-      const row = await db
-        .selectFrom('discussion')
-        .innerJoin('repo', 'repo.id', 'discussion.repo_id')
-        .select((eb) => eb.fn.countAll<number>().as('n'))
-        .where('author_id', '=', userId)
-        .where('opened', '=', 1)
-        .where('repo.visibility', '=', 'public')
-        .where('repo.state', '=', 'ready')
-        .where('repo.disabled', '=', 0)
-        .executeTakeFirstOrThrow()
-      return Number(row.n)
-    },
     change: (repoId, change) =>
       db.transaction().execute((tx) => changeDiscussion(tx, repoId, change)),
     planMerge: (it) =>

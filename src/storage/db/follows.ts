@@ -71,8 +71,8 @@ export function followStore(db: Db): FollowStore {
           where "like".user_id = ${user.id} and repo.state = 'ready' and ${isVisible(visibleTo)})
           as likes,
         (select count(*) from discussion join repo on repo.id = discussion.repo_id
-          where author_id = ${user.id} and repo.state = 'ready' and ${isVisible(visibleTo)})
-          as discussions,
+          where author_id = ${user.id} and opened = 1 and repo.state = 'ready'
+            and ${isVisible(visibleTo)}) as discussions,
         (select count(*) from collection_upvote join collection on collection.id = collection_id
           where user_id = ${user.id} and ${isCollectionVisible(visibleTo)}) as upvotes,
         (select count(*) from paper where authors like ${named} escape '\\') as papers`.execute(db)
