@@ -23,7 +23,7 @@ interface Waiting {
  * "<oid> <type> <size>\n[<bytes>\n]" or "<object> missing\n" out, in order. Content is held in memory: ask for size first.
  */
 export class CatFile {
-  readonly #git: GitProcess
+  readonly #git: Promise<GitProcess>
   readonly #waiting: Waiting[] = []
   #chunks: Buffer[] = []
   #buffered = 0
@@ -33,10 +33,13 @@ export class CatFile {
 
   constructor(cwd: string, quarantine?: Quarantine) {
     this.#git = startGit('cat-file', ['--batch-command'], { cwd, quarantine })
-    this.#git.stdout.on('data', (chunk: Buffer) => this.#take(chunk))
-    this.#git.exited.then(
-      () => this.#fail(),
-      () => this.#fail(),
+    this.#git.then(
+      (git) => {
+        git.stdout.on('data', (chunk: Buffer) => this.#take(chunk))
+        const fail = () => this.#fail(git.stderr())
+        git.exited.then(fail, fail)
+      },
+      (err) => this.#fail(String(err)),
     )
   }
 
@@ -58,8 +61,13 @@ export class CatFile {
   }
 
   close(): void {
-    this.#git.stdin.end()
-    if (!this.busy) this.#git.kill()
+    this.#git.then(
+      (git) => {
+        git.stdin.end()
+        if (!this.busy) git.kill()
+      },
+      () => undefined,
+    )
   }
 
   #ask(command: 'info' | 'contents', object: string) {
@@ -70,7 +78,11 @@ export class CatFile {
     return new Promise<{ info: ObjectInfo; content: Buffer | undefined } | undefined>(
       (resolve, reject) => {
         this.#waiting.push({ wantsContent: command === 'contents', resolve, reject })
-        this.#git.stdin.write(`${command} ${object}\n`)
+        // one that could not be started has failed them all already
+        this.#git.then(
+          (git) => git.stdin.write(`${command} ${object}\n`),
+          () => undefined,
+        )
       },
     )
   }
@@ -114,9 +126,9 @@ export class CatFile {
     else waiting.resolve({ info, content: undefined })
   }
 
-  #fail(): void {
+  #fail(stderr: string): void {
     this.#ended = true
-    const err = new HubError('git_failed', 'git cat-file ended', { stderr: this.#git.stderr() })
+    const err = new HubError('git_failed', 'git cat-file ended', { stderr })
     this.#pending?.waiting.reject(err)
     for (const it of this.#waiting.splice(0)) it.reject(err)
   }

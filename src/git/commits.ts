@@ -44,7 +44,7 @@ export async function writeCommit(
   order: CommitOrder,
   signal: AbortSignal,
 ): Promise<GitOid> {
-  const git = startGit('fast-import', ['--quiet', '--done', '--date-format=raw-permissive'], {
+  const git = await startGit('fast-import', ['--quiet', '--done', '--date-format=raw-permissive'], {
     cwd: directory,
     signal,
   })

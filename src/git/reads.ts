@@ -204,7 +204,7 @@ export class GitReads {
       stream.end((await this.#objects.contents(oid))?.content)
       return { size: info.size, stream }
     }
-    const git = startGit('cat-file', ['blob', oid], { cwd: this.#directory, signal })
+    const git = await startGit('cat-file', ['blob', oid], { cwd: this.#directory, signal })
     git.stdin.end()
     pipeline(git.stdout, stream).catch(() => git.kill())
     return { size: info.size, stream }
@@ -305,7 +305,7 @@ export class GitReads {
     }
     const limit = 'combine:blob:limit=1k+object:type=blob'
     const exclude = options.not === 'nothing' ? [] : ['--not', '--all']
-    const git = startGit(
+    const git = await startGit(
       'rev-list',
       [
         '--objects',

@@ -5,6 +5,7 @@ import { HubError } from '../domain/errors.js'
 import type { Quarantine } from '../domain/ports.js'
 import { tail } from '../lib/tail.js'
 import { GIT_COMMANDS, type GitCommand } from './commands.js'
+import { Launcher, type LaunchOrder } from './launcher.js'
 
 export interface GitProcess {
   readonly pid: number
@@ -45,48 +46,95 @@ export function runningProcesses(): number {
   return running
 }
 
+let launcher: Launcher | undefined
+let launchers = 0
+
+/** From here on git is started by a process of its own, see launcher.ts, until everybody who asked for it closes it. */
+export function useLauncher(): { close(): void } {
+  launcher ??= new Launcher(BASE_ENV)
+  launchers += 1
+  return {
+    close() {
+      launchers -= 1
+      if (launchers > 0) return
+      launcher?.close()
+      launcher = undefined
+    },
+  }
+}
+
 /** Starts git inside a bare repository: no shell, an environment built from nothing, stderr kept to a tail of 8 KiB. */
-export function startGit(
+export async function startGit(
   command: GitCommand,
   args: readonly string[],
   options: GitOptions,
-): GitProcess {
+): Promise<GitProcess> {
   const settings = [...GIT_COMMANDS[command], ...(options.config ?? [])].flatMap((it) => ['-c', it])
   const quarantine = options.quarantine && {
     GIT_OBJECT_DIRECTORY: options.quarantine.objectDirectory,
     GIT_ALTERNATE_OBJECT_DIRECTORIES: options.quarantine.alternates,
   }
-  const child: ChildProcess = spawn('git', ['--git-dir=.', ...settings, command, ...args], {
+  const order = {
+    args: ['--git-dir=.', ...settings, command, ...args],
     cwd: options.cwd,
     env: { ...BASE_ENV, ...quarantine, ...options.env },
-    stdio: ['pipe', 'pipe', 'pipe', ...(options.channel ? (['pipe'] as const) : [])],
-  })
-  running += 1
-  const ended = () => {
-    running -= 1
-    child.off('close', ended).off('error', ended)
+    channel: options.channel ?? false,
   }
-  child.on('close', ended).on('error', ended)
+  running += 1
+  const git = await (launcher?.ready ? launch(launcher, order) : spawnHere(order)).catch((err) => {
+    running -= 1
+    throw err
+  })
+  // git may stop reading early; its exit code and stderr are the verdict, not EPIPE
+  git.stdin.on('error', () => undefined)
+  git.channel?.on('error', () => undefined)
+  git.exited.catch(() => undefined)
+  if (options.signal?.aborted) git.kill()
+  options.signal?.addEventListener('abort', git.kill, { once: true })
+  const over = () => {
+    running -= 1
+    options.signal?.removeEventListener('abort', git.kill)
+  }
+  git.exited.then(over, over)
+  return git
+}
+
+type Order = Omit<LaunchOrder, 'id' | 'token'>
+
+async function launch(by: Launcher, order: Order): Promise<GitProcess> {
+  const { ended, ...git } = await by.start(order)
+  let said = ''
+  const exited = ended.then(({ code, stderr }) => {
+    said = stderr
+    return code
+  })
+  return { ...git, exited, stderr: () => said }
+}
+
+async function spawnHere({ args, cwd, env, channel }: Order): Promise<GitProcess> {
+  const child: ChildProcess = spawn('git', args, {
+    cwd,
+    env,
+    stdio: ['pipe', 'pipe', 'pipe', ...(channel ? (['pipe'] as const) : [])],
+  })
   const { stdin, stdout, stderr } = child
   if (!stdin || !stdout || !stderr) throw new HubError('git_failed', 'git could not be started')
-  // git may stop reading early; its exit code and stderr are the verdict, not EPIPE
-  stdin.on('error', () => undefined)
-  const channel = options.channel ? (child.stdio[3] as Duplex) : undefined
-  channel?.on('error', () => undefined)
   const failed = once(child, 'error').then(([err]) => {
-    throw new HubError('git_failed', 'git could not be started', { command }, err)
+    throw new HubError('git_failed', 'git could not be started', { command: args.join(' ') }, err)
   })
   // not events.once: that rejects on 'error', which `failed` reports, and once more wherever else it is awaited
   const closed = new Promise<number>((resolve) => {
     child.once('close', (code) => resolve(code ?? -1))
   })
-  const exited = Promise.race([closed, failed])
-  exited.catch(() => undefined)
-  const kill = () => void child.kill('SIGTERM')
-  if (options.signal?.aborted) kill()
-  options.signal?.addEventListener('abort', kill, { once: true })
-  void closed.finally(() => options.signal?.removeEventListener('abort', kill))
-  return { pid: child.pid ?? 0, stdin, stdout, channel, stderr: tail(stderr, 8192), exited, kill }
+  return {
+    pid: child.pid ?? 0,
+    stdin,
+    stdout,
+    channel: channel ? (child.stdio[3] as Duplex) : undefined,
+    stderr: tail(stderr, 8192),
+    exited: Promise.race([closed, failed]),
+    kill: () => void child.kill('SIGTERM'),
+  }
 }
 
 export interface GitResult {
@@ -101,7 +149,7 @@ export async function runGit(
   args: readonly string[],
   options: GitOptions & { input?: string | Buffer; maxBytes?: number; okCodes?: readonly number[] },
 ): Promise<GitResult> {
-  const git = startGit(command, args, options)
+  const git = await startGit(command, args, options)
   const maxBytes = options.maxBytes ?? 64 * 1024 * 1024
   const chunks: Buffer[] = []
   let size = 0
@@ -150,7 +198,7 @@ export async function* gitRecords(
   args: readonly string[],
   options: GitOptions & { input?: string | Buffer; separator: '\n' | '\0' },
 ): AsyncGenerator<string> {
-  const git = startGit(command, args, options)
+  const git = await startGit(command, args, options)
   git.stdin.end(options.input ?? '')
   let complete = false
   try {
