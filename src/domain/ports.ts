@@ -133,6 +133,8 @@ export interface GitEngine {
   directory(id: RepoId): string
 
   snapshot(id: RepoId): Promise<RefSnapshot>
+  /** Neither alternates nor shallow commits, which an operator may have brought in: nothing but refs to advertise. */
+  isPlain(id: RepoId): Promise<boolean>
   /** Targets of the annotated tags in a snapshot, by ref name. */
   peel(id: RepoId, snapshot: RefSnapshot): Promise<Map<string, GitOid>>
   /** All or nothing, each compared with its old oid; throws `conflict` when one moved. */

@@ -5,6 +5,7 @@
 export const GIT_COMMANDS = {
   'upload-pack': [],
   'receive-pack': [],
+  'unpack-objects': [],
   'cat-file': [],
   'rev-list': [],
   'rev-parse': [],

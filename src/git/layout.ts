@@ -96,7 +96,7 @@ export class GitLayout {
   }
 }
 
-function repositoryConfig(objectFormat: ObjectFormat): string {
+export function repositoryConfig(objectFormat: ObjectFormat): string {
   const sha256 = objectFormat === 'sha256'
   return `[core]
 	repositoryformatversion = ${sha256 ? 1 : 0}
@@ -106,6 +106,18 @@ ${sha256 ? '[extensions]\n\tobjectformat = sha256\n' : ''}[include]
 	path = ../../../../config
 `
 }
+
+/** What old histories have and no client stumbles over (git-fsck(1) "FSCK MESSAGES"). */
+export const RECEIVE_FSCK: readonly string[] = [
+  'missingSpaceBeforeDate=warn',
+  'zeroPaddedFilemode=warn',
+  'missingTaggerEntry=warn',
+  'badTimezone=warn',
+  'missingSpaceBeforeEmail=warn',
+  'missingNameBeforeEmail=warn',
+  'badFilemode=warn',
+  'gitmodulesParse=warn',
+]
 
 function sharedConfig(hooksDir: string): string {
   return `# written by packhorse at every start; settings of one repository belong into its own config
@@ -130,15 +142,7 @@ function sharedConfig(hooksDir: string): string {
 	denyNonFastForwards = false
 	denyCurrentBranch = ignore
 [receive "fsck"]
-	missingSpaceBeforeDate = warn
-	zeroPaddedFilemode = warn
-	missingTaggerEntry = warn
-	badTimezone = warn
-	missingSpaceBeforeEmail = warn
-	missingNameBeforeEmail = warn
-	badFilemode = warn
-	gitmodulesParse = warn
-[uploadpack]
+${RECEIVE_FSCK.map((it) => `\t${it.replace('=', ' = ')}\n`).join('')}[uploadpack]
 	allowFilter = true
 	allowReachableSHA1InWant = true
 [http]

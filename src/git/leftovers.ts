@@ -1,5 +1,6 @@
 import { lstat, readdir, readFile, readlink, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { pushesInFlight } from './service.js'
 
 /*
  * What a git that was killed leaves in a bare repository:
@@ -34,7 +35,8 @@ const SETTLED_MS = 1_000
 export async function sweepRepository(directory: string): Promise<number> {
   const found = await findLeftovers(directory)
   if (found.length === 0) return 0
-  const used = await isInUse(directory)
+  // our own pushes and commits leave marks, see service.ts
+  const used = (await pushesInFlight(directory)) > 0 || (await isInUse(directory))
   let left = 0
   for (const { path, mark, changedAt } of found) {
     const now = await markOf(path)

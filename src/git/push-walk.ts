@@ -56,6 +56,28 @@ export async function smallPushExtends(
   return undefined
 }
 
+/**
+ * Whether everything that the new tip of a branch needs is there: in the push, or reachable from a ref. Parents have to
+ * be tips of refs or in the push, and what a tree has beside the push has to stand at the same place in the parent's.
+ * False when git has to be asked. That each object's links lead to objects of the right type was checked by git.
+ */
+export async function smallPushIsConnected(
+  reader: CatFile,
+  snapshot: RefSnapshot,
+  tip: GitOid,
+  quarantine: Quarantine,
+): Promise<boolean> {
+  const objects = PushObjects.open(quarantine, reader)
+  if (!objects?.has(tip)) return false
+  try {
+    await new PushWalk(objects, snapshot).requireConnected(tip)
+    return true
+  } catch (err) {
+    if (err instanceof AskGit) return false
+    throw err
+  }
+}
+
 class PushWalk {
   readonly #objects: PushObjects
   readonly #snapshot: RefSnapshot
@@ -85,6 +107,38 @@ class PushWalk {
       else if (it.type === 'commit') waiting.push(...(await this.#visitCommit(oid, it.content)))
       else if (it.type === 'tree') await this.#diff(NO_TREE, this.#parse(oid, it.content))
       else this.#blobs.add(oid)
+    }
+  }
+
+  /** Throws AskGit for anything that is not plainly so. */
+  async requireConnected(tip: GitOid): Promise<void> {
+    const waiting = [tip]
+    for (let oid = waiting.pop(); oid !== undefined; oid = waiting.pop()) {
+      if (this.#seen.has(oid) || this.#isKnown(oid)) continue
+      this.#seen.add(oid)
+      const it = this.#objects.has(oid) ? await this.#objects.read(oid) : undefined
+      if (it?.type !== 'commit' || !it.content) throw new AskGit()
+      const { treeOid, parents } = parseCommit(oid, it.content)
+      const [first] = parents
+      const before = first === undefined ? undefined : await this.#treeOf(first)
+      if (before !== treeOid) await this.#requireTree(before, treeOid)
+      waiting.push(...parents)
+    }
+  }
+
+  async #requireTree(before: GitOid | undefined, after: GitOid): Promise<void> {
+    if (!this.#objects.has(after)) throw new AskGit()
+    const old = before === undefined ? NO_TREE : await this.#tree(before)
+    for (const [name, now] of await this.#tree(after)) {
+      const was = old.get(name)
+      const type = typeOfMode(now.mode)
+      if (was?.oid === now.oid && was.mode === now.mode) continue
+      if (type === 'blob' && !this.#objects.has(now.oid) && was?.oid !== now.oid) throw new AskGit()
+      if (type === 'tree')
+        await this.#requireTree(
+          was && typeOfMode(was.mode) === 'tree' ? was.oid : undefined,
+          now.oid,
+        )
     }
   }
 

@@ -18,7 +18,7 @@ import { type GitProcess, startGit } from './spawn.js'
 export async function runService(directory: string, run: GitServiceRun): Promise<void> {
   const push = run.service === 'receive-pack' && !run.advertise
   const nonce = randomBytes(12).toString('hex')
-  const git = startGit(
+  const git = await startGit(
     run.service,
     ['--stateless-rpc', ...(run.advertise ? ['--http-backend-info-refs'] : []), '.'],
     {

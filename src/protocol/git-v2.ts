@@ -1,4 +1,4 @@
-import { FLUSH, type Packet, PktLineError, packetText, pktLine } from './pkt-line.js'
+import { FLUSH, type Packet, PktLineError, packetText, pktLine, pktLines } from './pkt-line.js'
 
 /*
  * Protocol v2 (gitprotocol-v2(5)): the capability advertisement and the ls-refs command, both answered without git.
@@ -81,7 +81,7 @@ export function formatLsRefs(request: LsRefsRequest, list: RefList): Buffer {
     const leads = request.symrefs && symref ? ` symref-target:${symref}` : ''
     lines.push(`${oid} ${name}${leads}${peeled ? ` peeled:${peeled}` : ''}`)
   }
-  return Buffer.concat([...lines.map((it) => pktLine(`${it}\n`)), FLUSH])
+  return Buffer.concat([pktLines(lines.map((it) => `${it}\n`)), FLUSH])
 }
 
 /** Refs under any of the prefixes, each once, found by binary search. */

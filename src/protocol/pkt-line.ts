@@ -19,6 +19,19 @@ export function pktLine(text: string | Buffer): Buffer {
   return Buffer.concat([Buffer.from((data.length + 4).toString(16).padStart(4, '0')), data])
 }
 
+/** Many short lines as one piece; a buffer for each would cost more than all the rest. Throws RangeError as `pktLine` does. */
+export function pktLines(lines: readonly string[]): Buffer {
+  let text = ''
+  for (const line of lines) {
+    const size = (ASCII.test(line) ? line.length : Buffer.byteLength(line)) + 4
+    if (size > MAX_PKT_BYTES) throw new RangeError('pkt-line too long')
+    text += size.toString(16).padStart(4, '0') + line
+  }
+  return Buffer.from(text)
+}
+
+const ASCII = /^[\0-\x7f]*$/
+
 /**
  * Reads the packet that begins at `at`; undefined when the buffer ends before it does.
  * Throws PktLineError for anything that is no pkt-line.

@@ -395,6 +395,7 @@ describe('clients that go away', () => {
     await sent
     await expect.poll(() => hub.domain.git.pushesInFlight(id), { timeout: 5_000 }).not.toBe(0)
     socket.destroy()
+    await expect.poll(() => hub.domain.git.pushesInFlight(id), { timeout: 30_000 }).toBe(0)
     await expectNoGitLeft(hub)
     // either it was cut off before git had it all, or it is there and recorded
     const left = await git(hub.domain.git.directory(id), ['rev-parse', '-q', '--verify', 'main'])

@@ -8,6 +8,7 @@ import { parseRepoPath, type RepoPath, repoUrlPath } from '../../protocol/repo-p
 import { sendDumbFile } from './dumb.js'
 import { gitErrors } from './errors.js'
 import type { GitRequest, GitSmartParts } from './parts.js'
+import { RefAnswers } from './ref-answers.js'
 import { advertise, receivePack, uploadPack } from './smart.js'
 
 /** Every git route (git's own http-backend.c keeps the same kind of table). */
@@ -25,6 +26,7 @@ const ROUTES: readonly {
 
 export function gitSmart(parts: GitSmartParts): Router {
   const router = Router()
+  const state = { ...parts, answers: new RefAnswers() }
   const handler: RequestHandler = async (req, res, next) => {
     const method = req.method === 'HEAD' ? 'GET' : req.method
     const path = parseRepoPath(req.path)
@@ -47,7 +49,7 @@ export function gitSmart(parts: GitSmartParts): Router {
       return
     }
     await parts.access.requireContent(callerOf(req), opened)
-    await route.handle({ req, res, opened, parts })
+    await route.handle({ req, res, opened, parts: state })
   }
   router.use(listed(handler, tableOf('/:namespace/:name.git/', ROUTES)), gitErrors)
   return router

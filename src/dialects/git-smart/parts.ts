@@ -4,6 +4,7 @@ import type { PullRequests } from '../../domain/discussions/pull-requests.js'
 import type { GitEngine } from '../../domain/ports.js'
 import type { Pushes } from '../../domain/refs/pushes.js'
 import type { RepoRegistry } from '../../domain/repos/registry.js'
+import type { RefAnswers } from './ref-answers.js'
 
 export interface GitSmartParts {
   readonly access: Access
@@ -15,10 +16,15 @@ export interface GitSmartParts {
   readonly agent: string
 }
 
+/** What the requests of one hub share, besides. */
+export interface GitSmartState extends GitSmartParts {
+  readonly answers: RefAnswers
+}
+
 /** One git request after its repository was found and the caller's right checked. */
 export interface GitRequest {
   readonly req: Request
   readonly res: Response
   readonly opened: OpenedRepo
-  readonly parts: GitSmartParts
+  readonly parts: GitSmartState
 }

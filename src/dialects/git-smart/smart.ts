@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream'
+import type { Response } from 'express'
 import { HubError } from '../../domain/errors.js'
 import type { FetchAnswer } from '../../domain/ports.js'
 import { noteRead } from '../../http/audit.js'
@@ -21,6 +22,7 @@ import {
   pktLine,
   readPacket,
 } from '../../protocol/pkt-line.js'
+import { advertiseReceivePack } from '../../protocol/receive-pack.js'
 import { sendDumbRefs } from './dumb.js'
 import type { GitRequest } from './parts.js'
 
@@ -39,8 +41,18 @@ export async function advertise(it: GitRequest): Promise<void> {
   const name = service === 'git-receive-pack' ? 'receive-pack' : 'upload-pack'
   res.type(`application/x-git-${name}-advertisement`)
   const protocol = protocolOf(it)
+  const { id, objectFormat } = opened.repo
   if (name === 'upload-pack' && isV2(protocol)) {
-    res.end(advertiseV2(opened.repo.objectFormat, parts.agent))
+    sendWhole(res, advertiseV2(objectFormat, parts.agent))
+    return
+  }
+  if (name === 'receive-pack' && (await parts.git.isPlain(id))) {
+    const snapshot = await parts.git.snapshot(id)
+    const v1 = protocol?.split(':').includes('version=1') ?? false
+    const answer = await parts.answers.get(snapshot, `receive-pack ${v1}`, () =>
+      advertiseReceivePack(snapshot.refs, { objectFormat, agent: parts.agent, v1 }),
+    )
+    sendWhole(res, answer)
     return
   }
   await parts.git.runService(opened.repo.id, {
@@ -151,9 +163,22 @@ async function sendRefs({ res, opened, parts }: GitRequest, message: Buffer): Pr
       `mismatched object format: server ${objectFormat}; client ${request.objectFormat.slice(0, 20)}`,
     )
   const snapshot = await parts.git.snapshot(opened.repo.id)
-  const peeled = request.peel ? await parts.git.peel(opened.repo.id, snapshot) : new Map()
+  const answer = await parts.answers.get(
+    snapshot,
+    `ls-refs ${JSON.stringify(request)}`,
+    async () => {
+      const peeled = request.peel ? await parts.git.peel(opened.repo.id, snapshot) : new Map()
+      return formatLsRefs(request, { ...snapshot, peeled })
+    },
+  )
   res.type('application/x-git-upload-pack-result')
-  res.end(formatLsRefs(request, { ...snapshot, peeled }))
+  sendWhole(res, answer)
+}
+
+/** With its length: one write, and no chunks to put together for who reads it. */
+function sendWhole(res: Response, answer: Buffer): void {
+  res.setHeader('Content-Length', answer.length)
+  res.end(answer)
 }
 
 function protocolOf({ req }: GitRequest): string | undefined {

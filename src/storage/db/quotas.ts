@@ -25,8 +25,10 @@ export function quotaStore(db: Db): QuotaStore {
     },
     charged: (namespaceId) => exactUsage(db, namespaceId, { reserved: true }),
     requireRoom: (repoId, extraBytes) => requireFits(db, repoId, extraBytes),
-    reserve: ({ repoId, objects, bytes, expiresAt }) =>
-      db.transaction().execute(async (tx) => {
+    reserve: async ({ repoId, objects, bytes, expiresAt }) => {
+      // what is not counted need not be kept, and each push is spared two writes that wait for the disk
+      if (objects.length === 0 && !(await isLimited(db, repoId))) return { id: undefined }
+      return db.transaction().execute(async (tx) => {
         await tx.deleteFrom('quota_reservation').where('expires_at', '<=', now()).execute()
         await leaseObjects(tx, repoId, objects, expiresAt)
         const id = bytes > 0 ? newId() : undefined
@@ -38,12 +40,28 @@ export function quotaStore(db: Db): QuotaStore {
         // taken first and checked after: whatever does not fit is rolled back with it
         await requireFits(tx, repoId, 0)
         return { id }
-      }),
+      })
+    },
     async settle(id) {
       await db.deleteFrom('quota_reservation').where('id', '=', id).execute()
     },
     recountRepo: (repoId) => recount(db, repoId),
   }
+}
+
+async function isLimited(db: Reader, repoId: string): Promise<boolean> {
+  const row = await db
+    .selectFrom('repo')
+    .innerJoin('namespace', 'namespace.id', 'repo.namespace_id')
+    .select([
+      'repo.quota_bytes',
+      'namespace.private_quota_bytes',
+      'namespace.public_quota_bytes',
+      'namespace.total_quota_bytes',
+    ])
+    .where('repo.id', '=', repoId)
+    .executeTakeFirst()
+  return !row || Object.values(row).some((it) => it !== null)
 }
 
 /**
