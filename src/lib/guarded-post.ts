@@ -31,7 +31,7 @@ export async function guardedPost(post: GuardedPost): Promise<{ status: number }
   const { url, body, allows } = post
   const hostname = url.hostname.replace(/^\[|\]$/g, '')
   // of a literal address no lookup is made, so it is checked here
-  if (isIP(hostname) && !allows(hostname)) throw refusal(hostname)
+  if (isIP(hostname) && !allows(hostname)) throw refusal()
   const timeout = AbortSignal.timeout(post.timeoutMs)
   const request = (url.protocol === 'https:' ? httpsRequest : httpRequest)({
     method: 'POST',
@@ -80,7 +80,7 @@ function checkedLookup({ allows, resolve }: GuardedPost): LookupFunction {
       (found) => {
         const fit = found.filter((it) => allows(it.address))
         const first = fit[0]
-        if (!first) callback(refusal(found[0]?.address ?? hostname), '', 0)
+        if (!first) callback(refusal(), '', 0)
         else if (options.all) callback(null, [...fit])
         else callback(null, first.address, first.family)
       },
@@ -89,8 +89,9 @@ function checkedLookup({ allows, resolve }: GuardedPost): LookupFunction {
   }
 }
 
-function refusal(address: string): Error {
-  return new Error(`the address ${address} is not on the public internet`)
+/** Without the address: what names mean inside the operator's network is not told. */
+function refusal(): Error {
+  return new Error('the receiver is not on the public internet')
 }
 
 function send(request: ClientRequest, body: Buffer): Promise<IncomingMessage> {

@@ -6,7 +6,7 @@ import type { Announcement, SiteChange, WebhookEvent } from '../../domain/webhoo
 import type { Db } from './open.js'
 import { now } from './rows.js'
 import type { Schema } from './schema.js'
-import { addToLane } from './webhook-queue.js'
+import { addToLanes } from './webhook-queue.js'
 
 type Tx = Transaction<Schema> | Db
 
@@ -24,20 +24,20 @@ export async function announce(tx: Tx, event: HubEvent): Promise<void> {
   const repo = await readRepo(tx, event.repo.id)
   const address = `${repo.namespace}/${repo.name}`
   const siteChanges = siteChangesOf(event, told, { visibility: repo.visibility, address })
-  let eventId: number | undefined
-  for (const { id, is_site, was_member } of listeners) {
-    const changes: (SiteChange | null)[] = is_site === 1 ? siteChanges : [null]
-    for (const change of changes) {
-      eventId ??= await addEvent(tx, snapshotOf(event.repo, repo, told))
-      await addToLane(tx, {
-        webhook_id: id,
-        event_id: eventId,
-        repo_id: event.repo.id,
-        site_change: change && JSON.stringify(change),
-        was_member: was_member === null ? 0 : 1,
-      })
-    }
-  }
+  const each = listeners.flatMap(({ id, is_site, was_member }) =>
+    (is_site === 1 ? siteChanges : [null]).map((change: SiteChange | null) => ({
+      webhook_id: id,
+      repo_id: repo.id,
+      site_change: change && JSON.stringify(change),
+      was_member: was_member === null ? 0 : 1,
+    })),
+  )
+  if (each.length === 0) return
+  const eventId = await addEvent(tx, snapshotOf(event.repo, repo, told))
+  await addToLanes(
+    tx,
+    each.map((it) => ({ ...it, event_id: eventId })),
+  )
 }
 
 /** By owners who may read the repository as it is now. While it is being created nobody hears of it. */
@@ -77,6 +77,7 @@ async function readRepo(tx: Tx, repoId: string) {
     .innerJoin('namespace', 'namespace.id', 'repo.namespace_id')
     .leftJoin('repo_card', 'repo_card.seq', 'repo.seq')
     .select([
+      'repo.id',
       'repo.seq',
       'repo.kind',
       'repo.name',

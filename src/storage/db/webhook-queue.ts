@@ -7,43 +7,59 @@ import type {
 } from '../../domain/webhooks/ports.js'
 import { isoNow } from '../../lib/ids.js'
 import type { Db } from './open.js'
-import { now } from './rows.js'
+import { now, pagesOf } from './rows.js'
 import type { Schema } from './schema.js'
 import { findWebhook, toSiteChange } from './webhook-rows.js'
 
 type Tx = Transaction<Schema>
 type Lane = Selectable<Schema['webhook_lane']>
 
-/** A new delivery at the end of its webhook's and repository's lane. Answers its id. */
-export async function addToLane(
+export type NewDelivery = Pick<
+  Selectable<Schema['webhook_delivery']>,
+  'webhook_id' | 'event_id' | 'repo_id' | 'site_change' | 'was_member'
+>
+
+/** New deliveries, each at the end of its webhook's and repository's lane. Answers their ids. */
+export async function addToLanes(
   tx: Tx | Db,
-  delivery: Pick<
-    Selectable<Schema['webhook_delivery']>,
-    'webhook_id' | 'event_id' | 'repo_id' | 'site_change' | 'was_member'
-  >,
-): Promise<number> {
-  const { webhook_id, event_id, repo_id, site_change, was_member } = delivery
-  const { id } = await tx
-    .insertInto('webhook_delivery')
-    .values({
-      webhook_id,
-      event_id,
-      repo_id,
-      site_change,
-      was_member,
-      status: 'waiting',
-      attempts: 0,
-      created_at: now(),
-    })
-    .returning('id')
-    .executeTakeFirstOrThrow()
-  // a lane that is there goes on as it was: what stands before this one comes first
-  await tx
-    .insertInto('webhook_lane')
-    .values({ webhook_id, repo_id, next_at: now(), lease_owner: null, lease_until: null })
-    .onConflict((oc) => oc.columns(['webhook_id', 'repo_id']).doNothing())
-    .execute()
-  return id
+  deliveries: readonly NewDelivery[],
+): Promise<number[]> {
+  const at = now()
+  const ids: number[] = []
+  for (const page of pagesOf(deliveries)) {
+    const made = await tx
+      .insertInto('webhook_delivery')
+      .values(
+        page.map(({ webhook_id, event_id, repo_id, site_change, was_member }) => ({
+          webhook_id,
+          event_id,
+          repo_id,
+          site_change,
+          was_member,
+          status: 'waiting',
+          attempts: 0,
+          created_at: at,
+        })),
+      )
+      .returning('id')
+      .execute()
+    ids.push(...made.map((it) => it.id))
+    // a lane that is there goes on as it was: what stands before this one comes first
+    await tx
+      .insertInto('webhook_lane')
+      .values(
+        page.map(({ webhook_id, repo_id }) => ({
+          webhook_id,
+          repo_id,
+          next_at: at,
+          lease_owner: null,
+          lease_until: null,
+        })),
+      )
+      .onConflict((oc) => oc.columns(['webhook_id', 'repo_id']).doNothing())
+      .execute()
+  }
+  return ids
 }
 
 /** What waits for its next attempt is due now. */

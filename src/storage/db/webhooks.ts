@@ -12,7 +12,7 @@ import type {
 import type { Db } from './open.js'
 import { now } from './rows.js'
 import type { Schema } from './schema.js'
-import { addToLane, hurryLanes } from './webhook-queue.js'
+import { addToLanes, hurryLanes } from './webhook-queue.js'
 import { findWebhook, toSiteChange, withWatched } from './webhook-rows.js'
 
 export function webhookStore(db: Db): WebhookStore {
@@ -116,7 +116,7 @@ export function webhookStore(db: Db): WebhookStore {
           .where('id', '=', deliveryId)
           .where('webhook_id', '=', webhookId)
           .executeTakeFirst()
-        return row && addToLane(tx, row)
+        return row && (await addToLanes(tx, [row]))[0]
       }),
   }
 }

@@ -113,7 +113,7 @@ test('a name that leads to a private address is refused without a connection', a
   })
   const resolve = async () => [{ address: '127.0.0.1', family: 4 }]
   await expect(post(`http://hook.example:${port}/`, { resolve })).rejects.toThrow(
-    'the address 127.0.0.1 is not on the public internet',
+    'the receiver is not on the public internet',
   )
   expect(hits).toBe(0)
 })
@@ -154,7 +154,7 @@ test('DNS rebinding: the address that was checked is the one dialled', async () 
   expect([asked, hits]).toEqual([1, ['first']])
   // the next delivery asks anew and checks anew: no connection is kept
   await expect(post(`http://hook.example:${port}/`, { allows, resolve })).rejects.toThrow(
-    'the address 127.0.0.3 is not on the public internet',
+    'the receiver is not on the public internet',
   )
   expect(hits).toEqual(['first'])
 })
