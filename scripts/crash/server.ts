@@ -86,6 +86,8 @@ function launch([file, ...args]: Command, dataDir: string, logFile: string): Chi
       PACKHORSE_JOB_INTERVAL_MS: '50',
       PACKHORSE_FORCE_PUSH: 'allow',
       PACKHORSE_SHUTDOWN_SECONDS: '20',
+      PACKHORSE_WEBHOOKS_ALLOW_PRIVATE: '1',
+      PACKHORSE_WEBHOOKS_RETRY_MS: '50',
     },
   })
   child.stderr?.pipe(log)
