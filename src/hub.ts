@@ -197,7 +197,8 @@ export async function openDomain(config: Config, log: Logger, closer: Closer) {
     (it) => it.flush(),
   )
   const languages = new LanguageCounter(stores)
-  recorder.leaveJob('repo.language')
+  // one count for a series of pushes
+  recorder.leaveJob('repo.language', 2_000)
   jobs.handle('repo.language', async (job) => {
     const repo = await stores.repos.findById(job.key)
     if (repo?.state === 'ready') await languages.count(repo)

@@ -1,7 +1,9 @@
+import { existsSync } from 'node:fs'
 import { mkdir, realpath } from 'node:fs/promises'
+import { join } from 'node:path'
 import { LRUCache } from 'lru-cache'
 import type { GitEngine, RefSnapshot } from '../domain/ports.js'
-import type { Ref, RepoId } from '../domain/types.js'
+import type { Ref, RefUpdate, RepoId } from '../domain/types.js'
 import { Admission } from './admission.js'
 import { CatFilePool } from './cat-file.js'
 import { CommitOrders, walkCommits } from './commit-order.js'
@@ -21,7 +23,8 @@ import { moveRefFile } from './ref-files.js'
 import { RefReader } from './refs.js'
 import { markWriter, pushesInFlight, runService } from './service.js'
 import { smallSteps, writeSmallCommit } from './small-commit.js'
-import { runGit, runningProcesses } from './spawn.js'
+import { receivePack } from './small-push.js'
+import { runGit, runningProcesses, useLauncher } from './spawn.js'
 import {
   copyRepository,
   dropOtherObjects,
@@ -39,6 +42,8 @@ const OLDEST_GIT = [2, 38] as const
 export interface Git extends GitEngine {
   /** Takes part in pushes that are made on the server's own disk. */
   openMailbox(parts: Omit<MailboxParts, 'repositoryAt'>): Promise<Mailbox>
+  /** A small process starts git from here on: for who serves many requests, not for one command. */
+  useLauncher(): { close(): void }
   /** Since the start of this process. */
   fetchCounts(): FetchCacheCounts & { waiting: number }
   close(): Promise<void>
@@ -100,20 +105,23 @@ export async function openGit(options: GitOptions): Promise<Git> {
     directory: dir,
 
     snapshot: async (id) => refs.read(dir(id)),
+    isPlain: async (id) =>
+      !existsSync(join(dir(id), 'shallow')) && !existsSync(join(dir(id), 'objects/info/alternates')),
     peel: async (id, snapshot) => peelRefs(pool, peeled, dir(id), snapshot),
-    updateRefs: async (id, updates) => {
-      const [one, other] = updates
-      if (one?.oldOid && one.newOid && !other)
-        if (await moveRefFile(dir(id), one.name, one.oldOid, one.newOid)) return
-      await updateRefs(dir(id), updates)
-    },
+    updateRefs: (id, updates) => moveRefs(dir(id), updates),
     setHead: async (id, branch) => {
       await runGit('symbolic-ref', ['HEAD', `refs/heads/${branch}`], { cwd: dir(id) })
     },
-    runService: (id, run) =>
-      run.service === 'upload-pack'
-        ? admission.run(id, run, () => runService(dir(id), run))
-        : runService(dir(id), run),
+    runService: (id, run) => {
+      if (run.service === 'upload-pack')
+        return admission.run(id, run, () => runService(dir(id), run))
+      if (run.advertise) return runService(dir(id), run)
+      return receivePack(dir(id), run, {
+        reader: () => pool.get(dir(id)),
+        snapshot: () => refs.read(dir(id)),
+        moveRef: (update) => moveRefs(dir(id), [update]),
+      })
+    },
     openFetch: (repo, request, client, signal) =>
       fetches.open(repo, refs.read(dir(repo.id)), request, client, signal),
 
@@ -200,12 +208,20 @@ export async function openGit(options: GitOptions): Promise<Git> {
     sweepLeftovers: (id) => sweepRepository(dir(id)),
     sweepTrash: () => layout.sweepTrash(),
     openMailbox: (it) => Mailbox.open({ ...it, repositoryAt: (path) => layout.repositoryAt(path) }),
+    useLauncher,
     fetchCounts: () => ({ ...fetches.counts, waiting: admission.waiting }),
     close: async () => {
       await fetches.close()
       pool.close()
     },
   }
+}
+
+async function moveRefs(directory: string, updates: readonly RefUpdate[]): Promise<void> {
+  const [one, other] = updates
+  if (one?.oldOid && one.newOid && !other)
+    if (await moveRefFile(directory, one.name, one.oldOid, one.newOid)) return
+  await updateRefs(directory, updates)
 }
 
 async function peelRefs(
