@@ -1,6 +1,7 @@
 import type { Request, Response } from 'express'
 import type { OpenedRepo } from '../../domain/access/access.js'
 import type { Quotas } from '../../domain/quotas/quotas.js'
+import type { PushPolicy } from '../../domain/refs/push-policy.js'
 import type { Caller, Right } from '../../domain/types.js'
 import type { DataLinks } from '../../domain/xet/data-links.js'
 import type { Dedupe } from '../../domain/xet/dedupe.js'
@@ -18,6 +19,7 @@ export interface XetParts {
   readonly dedupe: Dedupe
   readonly links: DataLinks
   readonly xet: XetStore
+  readonly policy: Pick<PushPolicy, 'requireWritable'>
   readonly quotas: Quotas
   readonly baseUrl: (req: Request) => string
 }

@@ -9,6 +9,7 @@ export async function receiveXorb(it: XetRequest): Promise<void> {
   const { req, res, parts } = it
   const [hash = ''] = it.params
   const { repo } = await openSession(it, 'write')
+  await parts.policy.requireWritable(repo)
   const claimed = Number(req.get('content-length') ?? 0)
   if (claimed > MAX_XORB_BODY_BYTES)
     throw new HubError('too_large', `A xorb has ${MAX_XORB_BODY_BYTES} bytes at most.`)

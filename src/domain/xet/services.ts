@@ -38,6 +38,7 @@ export function xetServices(parts: {
 }) {
   return {
     xet: parts.xet,
+    policy: parts.policy,
     xorbs: parts.xorbs,
     content: parts.content,
     tokens: new XetTokens(parts),
