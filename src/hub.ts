@@ -27,6 +27,7 @@ import { Registry } from './domain/accounts/registry.js'
 import { Tokens } from './domain/accounts/tokens.js'
 import { UserRemoval } from './domain/accounts/user-removal.js'
 import { auditServices } from './domain/audit/index.js'
+import { Bundles } from './domain/bundles/bundles.js'
 import { Cards } from './domain/cards/cards.js'
 import { Collections } from './domain/collections/collections.js'
 import { BranchMerges } from './domain/commits/branch-merges.js'
@@ -81,6 +82,7 @@ import { asDialect } from './http/request-facts.js'
 import { closeServer, lastAnswers, listen, newApp } from './http/server.js'
 import { Closer } from './lib/closer.js'
 import { hasEnded, PROCESS_INSTANCE } from './lib/process-instance.js'
+import type { Siblings } from './lib/siblings.js'
 import { XetWorkers } from './protocol/xet/xet-workers.js'
 import { appRunner } from './runner/app-runner.js'
 import { checkouts } from './runner/checkouts.js'
@@ -94,6 +96,7 @@ import { readSecretKey } from './storage/secret-key.js'
 const { version: VERSION } = createRequire(import.meta.url)('../package.json') as {
   version: string
 }
+const BUNDLES_SECONDS = 3600
 const LFS_GC_SECONDS = 24 * 3600
 const TRENDING_SECONDS = 15 * 60
 const TOKEN_SWEEP_SECONDS = 3600
@@ -133,7 +136,10 @@ export async function openDomain(config: Config, log: Logger, closer: Closer) {
     secretScanGuard(stores.repos, git),
   ]
   const policy = new PushPolicy({ ...stores, git, quotas, rules, guards })
-  const workers = closer.add(new XetWorkers(availableParallelism()), (it) => it.close())
+  const workers = closer.add(
+    new XetWorkers(Math.ceil(availableParallelism() / config.workers)),
+    (it) => it.close(),
+  )
   const xorbs = new Xorbs({ ...stores, store, workers })
   const chunked = new XetContent({ ...stores, xorbs, workers })
   const limits = config.lfs
@@ -167,10 +173,12 @@ export async function openDomain(config: Config, log: Logger, closer: Closer) {
     },
   })
   const backupLease = new BackupLease(stores.settings)
+  const bundles = new Bundles({ ...stores, store, git, minBytes: config.bundleMinBytes })
   const unlessBackup = (handler: JobHandler) => backupLease.guard(handler)
   jobs.handle(
     'repo.purge',
     unlessBackup(async (job) => {
+      await bundles.drop(job.key)
       await registry.purge(job.key)
       await apps.appRuns.order(job.key)
     }),
@@ -203,6 +211,9 @@ export async function openDomain(config: Config, log: Logger, closer: Closer) {
     const repo = await stores.repos.findById(job.key)
     if (repo?.state === 'ready') await languages.count(repo)
   })
+  jobs.handleEvery('repo.bundles', BUNDLES_SECONDS, (_, signal) =>
+    bundles.refreshAll(signal, (err, repo) => log.warn({ err, repo: repo.id }, 'no bundle made')),
+  )
   jobs.handleEvery(
     'lfs.gc',
     LFS_GC_SECONDS,
@@ -348,11 +359,11 @@ export async function openDomain(config: Config, log: Logger, closer: Closer) {
     pushes,
     holds,
     registry,
+    forks: new Forks({ ...stores, git, access, quotas, registry, recorder }),
     squash,
     objects,
     locks: new LfsLocks(stores.lfs),
     protection,
-    forks: new Forks({ ...stores, git, access, quotas, registry, recorder }),
     templates: ignoreTemplates(),
     collector,
     checker: new Checker({ ...stores, git, store, allowMissingLfs: config.allowMissingLfs }),
@@ -385,7 +396,12 @@ export async function restoreBackup(
 }
 
 /** The whole hub, listening. What was opened is closed again when opening fails half-way. */
-export async function startHub(config: Config, log: Logger): Promise<Hub> {
+export async function startHub(
+  config: Config,
+  log: Logger,
+  /** Worker processes: of several that start together, one looks after what a crash left behind. */
+  among: { readonly siblings?: Siblings; readonly sweeps: boolean } = { sweeps: true },
+): Promise<Hub> {
   const closer = new Closer()
   try {
     const domain = await openDomain(config, log, closer)
@@ -393,10 +409,10 @@ export async function startHub(config: Config, log: Logger): Promise<Hub> {
     // before anything is looked at: what local pushes change from here on is told, what they changed before is found
     closer.add(await openMailbox(domain, log), (it) => it.close())
     await domain.recovery.beforeServing()
-    const app = buildApp(domain, log)
+    const app = buildApp(domain, log, among.siblings)
     const { server, url } = await listen(app, config.host, config.port)
     const background = new AbortController()
-    const swept = domain.recovery.sweep(background.signal)
+    const swept = among.sweeps ? domain.recovery.sweep(background.signal) : undefined
     await domain.jobs.start()
     await domain.webhookDispatcher.start(hasEnded)
     // no new requests from the first moment on; background work and running requests end side by side
@@ -421,24 +437,24 @@ function openMailbox({ config, git, pushes }: Domain, log: Logger) {
   })
 }
 
-export function buildApp(domain: Domain, log: Logger): Express {
+export function buildApp(domain: Domain, log: Logger, siblings?: Siblings): Express {
   const { config, git, login } = domain
   const baseUrl = baseUrlOf(config.publicUrl)
   const app = newApp({ log, trustProxy: config.trustProxy })
-  const metrics = new Metrics(domain)
+  const metrics = new Metrics(domain, siblings)
   app.use(metrics.count())
   app.use(recordActs(domain.audit, domain.access))
   app.use(asDialect('hub', health(domain)))
   app.use(cors())
   const xetParts = { ...domain.xet, access: domain.access, quotas: domain.quotas, baseUrl }
   app.use(asDialect('xet', xet(xetParts)))
-  const abfParts = { ...domain, baseUrl, hourlyCalls: config.abfHourlyCalls }
+  const abfParts = { ...domain, baseUrl, hourlyCalls: config.abfHourlyCalls, siblings }
   app.use(asDialect('abf', downloads(abfParts, authenticate(login, baseUrl))))
   app.use(authenticate(login, baseUrl))
   const spacesParts = { ...domain, spacesUrl: config.spacesUrl, baseUrl }
   const spacePages = spaces(spacesParts)
   app.use(asDialect('spaces', onlySpaces(spacesParts, spacePages)))
-  app.use(limitApiCalls(config.apiLimit))
+  app.use(limitApiCalls(config.apiLimit, siblings))
   app.use(asDialect('hub', metricsRoute(metrics, config.metrics)))
   const { createOnPush } = config
   app.use(asDialect('git', gitSmart({ ...domain, git, createOnPush, agent: 'packhorse' })))

@@ -1,11 +1,19 @@
 #!/usr/bin/env node
+import cluster from 'node:cluster'
 import { mkdir } from 'node:fs/promises'
 import { Command, Option } from 'commander'
 import { type Logger, pino } from 'pino'
-import { addCommands } from './commands.js'
-import { type ConfigSource, readConfig, SETTINGS } from './config/config.js'
-import { startHub } from './hub.js'
-import { welcome } from './welcome.js'
+import { type Config, type ConfigSource, readConfig, SETTINGS } from './config/config.js'
+import { WorkerSiblings } from './lib/siblings.js'
+import { WorkerProcesses } from './lib/worker-processes.js'
+
+interface StopReason {
+  readonly reason: string
+  readonly exitCode: number
+}
+
+/** What closing takes beside the requests in flight. */
+const STOP_SPARE_MS = 15_000
 
 // whoever reads our output may go away before us
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined)
@@ -23,23 +31,67 @@ for (const { flag, variable, description, isSwitch } of SETTINGS)
     new Option(`${flag} ${isSwitch ? '[yes|no]' : '<value>'}`, `${description} (${variable})`),
   )
 
-addCommands(program)
+// the process that only starts workers does without the hub itself
+if (process.argv[2] !== 'serve') (await import('./commands.js')).addCommands(program)
 
 async function serve(_options: unknown, command: Command): Promise<void> {
   const config = readConfig(process.env, flagsOf(command))
   const log = openLog(config.logLevel)
   await mkdir(config.dataDir, { recursive: true })
-  if (config.unknown.length > 0) log.warn({ names: config.unknown }, 'unknown settings')
+  if (cluster.isPrimary && config.unknown.length > 0)
+    log.warn({ names: config.unknown }, 'unknown settings')
+  if (cluster.isPrimary && config.workers > 1) return serveByWorkers(config, log)
+  return serveHere(config, log)
+}
+
+/** The hub in this process, which may be one of several workers. */
+async function serveHere(config: Config, log: Logger): Promise<void> {
+  const [{ startHub }, { welcome }] = await Promise.all([
+    import('./hub.js'),
+    import('./welcome.js'),
+  ])
   const stopped = stopReason(log)
-  const hub = await startHub(config, log)
-  await welcome(hub)
-  process.stdout.write(`listening on ${hub.url}\n`)
+  let stop: () => void = () => undefined
+  const asked = new Promise<StopReason>((resolve) => {
+    stop = () => resolve({ reason: 'the primary process stops', exitCode: 0 })
+  })
+  const siblings = cluster.isWorker ? new WorkerSiblings(stop) : undefined
+  // the first one, and whoever takes a dead one's place
+  const id = cluster.worker?.id ?? 1
+  const sweeps = id === 1 || id > config.workers
+  const hub = await startHub(config, log, siblings ? { siblings, sweeps } : { sweeps })
+  if (id === 1) await welcome(hub)
+  if (siblings) siblings.ready(hub.url)
+  else process.stdout.write(`listening on ${hub.url}\n`)
   log.info({ url: hub.url, data: config.dataDir, pid: process.pid }, 'listening')
-  const { reason, exitCode } = await stopped
+  const { reason, exitCode } = await Promise.race([stopped, asked])
   log.info({ reason }, 'stopping')
   await hub.close()
   log.info('stopped')
   // a job that was cut off may still hold a child process
+  process.exit(exitCode)
+}
+
+async function serveByWorkers(config: Config, log: Logger): Promise<void> {
+  const stopped = stopReason(log)
+  const workers = new WorkerProcesses({
+    count: config.workers,
+    stopMs: config.shutdownMs + STOP_SPARE_MS,
+    onExit: (facts) => log.error(facts, 'a worker process ended'),
+  })
+  const started = workers.start()
+  const failed = started.then(
+    (url) => {
+      process.stdout.write(`listening on ${url}\n`)
+      log.info({ url, workers: config.workers, pid: process.pid }, 'listening')
+      return stopped
+    },
+    (err: Error): StopReason => ({ reason: err.message, exitCode: 1 }),
+  )
+  const { reason, exitCode } = await Promise.race([stopped, failed])
+  log.info({ reason }, 'stopping')
+  await workers.stop()
+  log.info('stopped')
   process.exit(exitCode)
 }
 
@@ -64,7 +116,7 @@ function openLog(level: string): Logger {
  * exception outside every handler nothing is known about the state: running requests end, then the process does, and
  * whoever supervises it starts it again. A second signal ends it at once.
  */
-function stopReason(log: Logger): Promise<{ reason: string; exitCode: number }> {
+function stopReason(log: Logger): Promise<StopReason> {
   process.on('unhandledRejection', (err) => log.error({ err }, 'unhandled rejection'))
   return new Promise((resolve) => {
     let signals = 0

@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
 import { z } from 'zod'
 
@@ -35,6 +36,11 @@ const command = z.string().transform((text, context) => {
     return z.NEVER
   }
 })
+
+const workers = z
+  .string()
+  .regex(/^(auto|[1-9]\d?)$/, 'must be auto or a number from 1 to 99')
+  .transform((it) => (it === 'auto' ? availableParallelism() : Number(it)))
 
 /**
  * Environment names (prefix PACKHORSE_) and their meaning. Flags of `serve` are another source of the same keys:
@@ -208,6 +214,14 @@ const Env = z.object({
     .describe(
       'command that runs Spaces and inference endpoints: a program, or a JSON array of it and its arguments; without it none runs',
     ),
+  WORKERS: workers
+    .default(1)
+    .describe('processes that serve side by side; auto = one for each processor core'),
+  BUNDLE_MIN_BYTES: bytes
+    .default(parseBytes('256MiB'))
+    .describe(
+      'git data from which on a public repository gets a bundle for clients that ask (transfer.bundleURI); 0 = none does',
+    ),
   JOB_INTERVAL_MS: integer(20).default(1_000).describe('how often background work is looked for'),
   SHUTDOWN_SECONDS: integer(0, 3_600)
     .default(30)
@@ -314,6 +328,7 @@ function shape(env: z.infer<typeof Env>) {
     mirrorLockSeconds: env.MIRROR_LOCK_SECONDS,
     audit: { keepDays: env.AUDIT_DAYS, refusalsPerMinute: env.AUDIT_REFUSALS },
     abfHourlyCalls: env.ABF_HOURLY_CALLS,
+    bundleMinBytes: env.BUNDLE_MIN_BYTES,
     fetchCacheBytes: env.FETCH_CACHE_BYTES,
     packProcesses: env.PACK_PROCESSES,
     packWaitMs: env.PACK_WAIT_SECONDS * 1000,
@@ -327,6 +342,7 @@ function shape(env: z.infer<typeof Env>) {
     },
     spacesUrl: env.SPACES_URL,
     spaceRunner: env.SPACE_RUNNER,
+    workers: env.WORKERS,
     jobIntervalMs: env.JOB_INTERVAL_MS,
     shutdownMs: env.SHUTDOWN_SECONDS * 1000,
   }

@@ -1,5 +1,14 @@
 import type { RequestHandler } from 'express'
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import {
+  AggregatorRegistry,
+  Counter,
+  collectDefaultMetrics,
+  Gauge,
+  Histogram,
+  type MetricObject,
+  Registry,
+} from 'prom-client'
+import type { Siblings } from '../lib/siblings.js'
 import { dialectOf } from './request-facts.js'
 import { wireBytes } from './request-log.js'
 
@@ -15,15 +24,20 @@ export interface Observed {
 /** Counting millions of rows for every scrape would be work for nothing. */
 const TOTALS_FRESH_MS = 30_000
 
-/** Prometheus metrics. Labels come from closed sets: dialect, status class, direction, job state. */
+/**
+ * Prometheus metrics, of worker processes added up (what all of them read from the database is taken once). Labels come from closed sets: dialect, status class, direction, job state.
+ */
 export class Metrics {
   readonly #registry = new Registry()
   readonly #requests: Counter
   readonly #seconds: Histogram
   readonly #bytes: Counter
   readonly #inFlight: Gauge
+  readonly #siblings: Siblings | undefined
 
-  constructor(observed: Observed) {
+  constructor(observed: Observed, siblings?: Siblings) {
+    this.#siblings = siblings
+    siblings?.onQuestion(() => this.#registry.getMetricsAsJSON())
     const registers = [this.#registry]
     collectDefaultMetrics({ register: this.#registry, prefix: 'packhorse_' })
     this.#requests = new Counter({
@@ -73,11 +87,23 @@ export class Metrics {
   }
 
   async text(): Promise<{ type: string; body: string }> {
-    return { type: this.#registry.contentType, body: await this.#registry.metrics() }
+    const parts = await this.#siblings?.gather()
+    const registry = parts
+      ? AggregatorRegistry.aggregate(parts.filter(Array.isArray) as MetricObject[][])
+      : this.#registry
+    return { type: this.#registry.contentType, body: await registry.metrics() }
   }
 }
 
 function observeHub({ git, stores }: Observed, registers: Registry[]): void {
+  new Gauge({
+    name: 'packhorse_serving_processes',
+    help: 'Processes that serve requests on this machine for this data',
+    registers,
+    collect() {
+      this.set(1)
+    },
+  })
   new Gauge({
     name: 'packhorse_git_processes',
     help: 'git processes that this process is running',
@@ -90,6 +116,7 @@ function observeHub({ git, stores }: Observed, registers: Registry[]): void {
     name: 'packhorse_jobs',
     help: 'Background jobs by state; failing ones are waiting for their next attempt',
     labelNames: ['state'],
+    aggregator: 'first',
     registers,
     async collect() {
       const { waiting, running, failing } = await stores.jobs.counts()
@@ -103,6 +130,7 @@ function observeHub({ git, stores }: Observed, registers: Registry[]): void {
     new Gauge({
       name,
       help,
+      aggregator: 'first',
       registers,
       async collect() {
         this.set((await totals())[key])

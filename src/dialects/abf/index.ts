@@ -36,7 +36,7 @@ export const ABF_ROUTES: readonly AbfRoute[] = [
 /** The ABF/ROSA API at /api/v1 (seed 004, abf.md). Every call needs a login. */
 export function abf(parts: AbfParts): Router {
   const router = Router()
-  const limit = new CallLimit(parts.hourlyCalls)
+  const limit = new CallLimit(parts.hourlyCalls, parts.siblings)
   const table = ABF_ROUTES.map(([method, path]) => ({ method, path: `/api/v1/${path}` }))
   router.use('/api/v1', listed(answer(parts, limit), table))
   router.use('/api/v1', abfErrors)

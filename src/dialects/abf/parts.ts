@@ -11,14 +11,15 @@ import type { Forks } from '../../domain/repos/forks.js'
 import type { RepoStore } from '../../domain/repos/ports.js'
 import type { RepoRegistry } from '../../domain/repos/registry.js'
 import type { Caller } from '../../domain/types.js'
+import type { Siblings } from '../../lib/siblings.js'
 import type { Page, Params } from './input.js'
 import { linkPages, sendJson } from './send.js'
 
 export interface AbfParts {
   readonly access: Access
   readonly accounts: Registry
-  readonly git: GitEngine
   readonly forks: Forks
+  readonly git: GitEngine
   readonly login: Login
   readonly organizations: Organizations
   readonly packages: PackageServices
@@ -26,6 +27,7 @@ export interface AbfParts {
   readonly stores: { readonly accounts: AccountStore; readonly repos: RepoStore }
   readonly baseUrl: (req: Request) => string
   readonly hourlyCalls: number
+  readonly siblings?: Siblings | undefined
 }
 
 /** A request of somebody who is logged in. */
