@@ -55,6 +55,7 @@ describe.skipIf(!HAS_S3)('presigned transfers', () => {
     expect((await postJson(actions.verify.href, pointerOf(object))).status).toBe(200)
     const { objects } = await batch(hub, 'ada/r', 'download', [pointerOf(object)], { as: ada })
     const get = objects[0]?.actions?.download
+    expect([get?.expires_in, /X-Amz-Expires=3600/.test(get?.href ?? '')]).toEqual([3_600, true])
     expect([isS3(get), get?.header, objects[0]?.authenticated]).toEqual([true, undefined, true])
     const range = await send('GET', get?.href ?? '', { headers: { Range: 'bytes=99990-' } })
     expect([range.status, range.body.equals(object.bytes.subarray(99_990))]).toEqual([206, true])

@@ -176,7 +176,7 @@ function toDownload(it: LfsRequest, object: Asked, step: DownloadStep): Answer {
     )
   const { oid, size } = step.object
   const download = step.url
-    ? { href: step.url, ...expiry(it, MAX_DIRECT_SECONDS) }
+    ? { href: step.url, ...expiry(it, step.seconds) }
     : { href: href(it, 'lfs.download', { oid, size }), ...expiry(it) }
   return { oid, size, authenticated: true, actions: { download } }
 }

@@ -31,8 +31,13 @@ export type UploadStep =
 
 /** Where one object of a download batch is. */
 export type DownloadStep =
-  /** At the object store by `url`, else at the hub. */
-  | { readonly type: 'ready'; readonly object: LfsObject; readonly url: string | undefined }
+  /** At the object store by `url`, which lives for `seconds`, else at the hub. */
+  | {
+      readonly type: 'ready'
+      readonly object: LfsObject
+      readonly url: string | undefined
+      readonly seconds: number
+    }
   /** This repository had it until no commit named it any more. */
   | { readonly type: 'removed' }
   | { readonly type: 'error'; readonly error: HubError }
@@ -45,6 +50,8 @@ export interface UploadClient {
 }
 
 const AT_ONCE = 16
+/** The store asks nobody whether a reader may still read: its links live no longer than this, and clients ask anew. */
+const DIRECT_READ_SECONDS = 3_600
 
 /** Reads objects that are stored as chunks (domain/xet). */
 export interface ChunkedContent {
@@ -175,7 +182,10 @@ export class LfsObjects {
     return mapLimited(checked, AT_ONCE, async (it): Promise<DownloadStep> => {
       if (it instanceof HubError) return { type: 'error', error: it }
       const object = linked.get(it.oid)
-      if (object) return { type: 'ready', object, url: await this.#directUrl(object) }
+      if (object) {
+        const seconds = Math.min(this.limits.actionSeconds, DIRECT_READ_SECONDS)
+        return { type: 'ready', object, url: await this.#directUrl(object, seconds), seconds }
+      }
       if (removed.has(it.oid)) return { type: 'removed' }
       return {
         type: 'error',
@@ -184,9 +194,9 @@ export class LfsObjects {
     })
   }
 
-  async #directUrl(object: LfsObject): Promise<string | undefined> {
+  async #directUrl(object: LfsObject, seconds: number): Promise<string | undefined> {
     if (!object.key || object.storage !== 'raw' || object.size === 0) return undefined
-    return this.#store.direct?.presignGet(object.key, { seconds: this.limits.actionSeconds })
+    return this.#store.direct?.presignGet(object.key, { seconds })
   }
 
   async #linkedOrSettled(repo: Repo, oids: readonly LfsOid[]): Promise<Map<LfsOid, LfsObject>> {
