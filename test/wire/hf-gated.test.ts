@@ -34,7 +34,7 @@ async function gated(mode: 'auto' | 'manual' | false, card?: string) {
   await hub.api('/api/repos/create', { as: ada, body: { name: 'm' } })
   const oid = await uploadLfs(hub, ada, 'ada/m', Buffer.from('the weights'))
   const lfs = { key: 'lfsFile', value: { path: 'w.bin', algo: 'sha256', oid, size: 11 } }
-  const lines = [header(), file('a.txt', 'secret text'), lfs]
+  const lines = [header(), file('a.txt', 'secret text'), file('zero.txt', 'a\0b'), lfs]
   if (card) lines.push(file('README.md', card))
   expect((await commit(hub, ada, lines)).status).toBe(200)
   const gate = (value: 'auto' | 'manual' | false) =>
@@ -131,6 +131,11 @@ test('every content route of a gated repository asks for access, metadata stays 
       body: { operation: 'download', objects: [{ oid, size: 11 }] },
     })
   const link = (await batch(bob)).json.objects[0].actions.download.href.slice(hub.url.length)
+  const outpost = await hub.api(
+    `/auth/v1/repository/ada/${await idOf(hub, 'ada', 'm')}/file/zero.txt`,
+    { as: bob },
+  )
+  const outpostLink = outpost.json.download_url.slice(hub.url.length)
   const content = [
     '/ada/m/resolve/main/a.txt',
     '/ada/m/resolve/main/w.bin',
@@ -169,6 +174,7 @@ test('every content route of a gated repository asks for access, metadata stays 
   // in
   expect(await get(bob)).toEqual(opened)
   expect([(await batch(bob)).status, (await hub.api(link)).text]).toEqual([200, 'the weights'])
+  expect((await hub.api(outpostLink)).status).toBe(200)
   expect([await reconstruct(), await gitClone(bob)]).toEqual([200, 0])
 
   // out again: at once, whatever links and tokens were given before
@@ -182,6 +188,7 @@ test('every content route of a gated repository asks for access, metadata stays 
   ])
   expect((await batch(bob)).status).toBe(403)
   expect((await hub.api(link)).status).toBe(403)
+  expect((await hub.api(outpostLink)).status).toBe(403)
   expect([await reconstruct(), await chunk(), await duplicate(bob)]).toEqual([403, 403, 403])
   expect(await gitClone(bob)).not.toBe(0)
 

@@ -2,7 +2,7 @@ import { type Request, type Response, Router } from 'express'
 import { z } from 'zod'
 import type { SignedAction } from '../../domain/access/signed-actions.js'
 import { HubError } from '../../domain/errors.js'
-import type { Caller, Repo, Right } from '../../domain/types.js'
+import type { Repo, Right } from '../../domain/types.js'
 import { abortSignalOf, check, readJson, takeBody } from '../../http/body.js'
 import { actAs } from '../../http/caller.js'
 import { sendBytes } from '../../http/send-bytes.js'
@@ -81,6 +81,7 @@ async function download(parts: LfsParts, req: Request, res: Response): Promise<v
   await sendBytes(req, res, {
     size: object.size,
     etag: object.oid,
+    localKey: parts.objects.localKey(object),
     open: (range) => parts.objects.open(object, range),
   })
 }
@@ -95,21 +96,10 @@ async function authorise(
   const action = parts.signer.verify(String(req.query.token ?? ''), op)
   if (action.repoId !== req.params.repoId || action.oid !== req.params.oid)
     throw new HubError('not_authenticated', 'This link is for another object.')
-  const caller = actAs(req, await callerBehind(parts, action, req.ip ?? ''))
+  const caller = actAs(req, await parts.login.byAction(action, req.ip ?? ''))
   const found = await parts.repos.findById(action.repoId)
   if (!found) throw new HubError('repo_not_found', 'Repository not found')
   const opened = await parts.access.openRepo(caller, found, action.proposal ? 'read' : right)
   await parts.access.requireContent(caller, opened)
   return { action, repo: opened.repo }
-}
-
-async function callerBehind(
-  { login }: LfsParts,
-  { userId, role = 'write', siteAdmin }: SignedAction,
-  address: string,
-): Promise<Caller> {
-  const anonymous = login.anonymous(address)
-  if (siteAdmin) return { ...anonymous, role, isSiteAdmin: true, via: 'signed' }
-  if (userId === null) return anonymous
-  return (await login.byUserId(userId, role, address)) ?? anonymous
 }

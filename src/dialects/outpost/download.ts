@@ -1,6 +1,7 @@
 import { Router } from 'express'
 import { HubError } from '../../domain/errors.js'
 import { abortSignalOf } from '../../http/body.js'
+import { actAs } from '../../http/caller.js'
 import { sendBytes } from '../../http/send-bytes.js'
 import { sliceStream } from '../../lib/slice-stream.js'
 import type { OutpostParts, RepoRequest } from './parts.js'
@@ -19,6 +20,8 @@ export function signDownload(
       oid: file.oid,
       size: file.size,
       userId: caller.user?.id ?? null,
+      role: caller.role,
+      siteAdmin: caller.isSiteAdmin && !caller.user,
       lfs: file.lfs,
     },
     LINK_SECONDS,
@@ -31,13 +34,16 @@ export function signDownload(
 export function downloadRoute(parts: OutpostParts): Router {
   const router = Router()
   router.get('/:repoId/:name', async (req, res) => {
-    const { repoId, oid, lfs, size } = parts.signer.verify(
-      String(req.query.token ?? ''),
-      'blob.download',
-    )
-    const repo = await parts.stores.repos.findById(repoId)
-    if (repo?.state !== 'ready' || req.params.repoId !== repoId)
+    const action = parts.signer.verify(String(req.query.token ?? ''), 'blob.download')
+    const { repoId, oid, lfs, size } = action
+    const found = await parts.stores.repos.findById(repoId)
+    if (!found || req.params.repoId !== repoId)
       throw new HubError('repo_not_found', 'Repository not found')
+    // the link is the right, but whoever asked for it must still have it
+    const caller = actAs(req, await parts.login.byAction(action, req.ip ?? ''))
+    const opened = await parts.access.openRepo(caller, found, 'read')
+    await parts.access.requireContent(caller, opened)
+    const { repo } = opened
     res.set({
       'Content-Type': 'application/octet-stream',
       'Content-Disposition': `attachment; filename*=UTF-8''${encodeURIComponent(req.params.name)}`,
@@ -47,6 +53,7 @@ export function downloadRoute(parts: OutpostParts): Router {
       await sendBytes(req, res, {
         size,
         etag: oid,
+        localKey: parts.objects.localKey(object),
         open: (range) => parts.objects.open(object, range),
       })
       return

@@ -1,6 +1,7 @@
 import type { Request, Response } from 'express'
 import type { Access } from '../../domain/access/access.js'
 import type { ActionSigner } from '../../domain/access/signed-actions.js'
+import type { Login } from '../../domain/accounts/login.js'
 import type { AccountStore } from '../../domain/accounts/ports.js'
 import type { LfsObjects } from '../../domain/lfs/objects.js'
 import type { GitEngine } from '../../domain/ports.js'
@@ -13,6 +14,7 @@ import type { Caller, Namespace, Repo, Right } from '../../domain/types.js'
 export interface OutpostParts {
   readonly access: Access
   readonly git: GitEngine
+  readonly login: Login
   readonly objects: LfsObjects
   readonly protection: BranchProtection
   readonly registry: RepoRegistry

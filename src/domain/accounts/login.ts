@@ -1,6 +1,7 @@
 import { createHmac, randomBytes } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import { newTokenSecret, sameSecret, sha256Hex } from '../../lib/ids.js'
+import type { SignedAction } from '../access/signed-actions.js'
 import { HubError } from '../errors.js'
 import type { Caller, RepoId, Token, TokenRole, User } from '../types.js'
 import { LoginLimits } from './login-limits.js'
@@ -115,6 +116,17 @@ export class Login {
   async byUserId(userId: number, role: TokenRole, address: string): Promise<Caller | undefined> {
     const user = await this.#accounts.findUserById(userId)
     return user?.isActive ? this.#callerOf(user, address, 'signed', role, undefined) : undefined
+  }
+
+  /** The caller behind a link that carries its own right: nobody in particular once the account is gone. */
+  async byAction(
+    { userId, role = 'write', siteAdmin }: SignedAction,
+    address: string,
+  ): Promise<Caller> {
+    const anonymous = this.anonymous(address)
+    if (siteAdmin) return { ...anonymous, role, isSiteAdmin: true, via: 'signed' }
+    if (userId === null) return anonymous
+    return (await this.byUserId(userId, role, address)) ?? anonymous
   }
 
   /** Undefined when there is no such token; expired ones and those of inactive users count as none. */
