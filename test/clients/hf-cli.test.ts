@@ -112,3 +112,30 @@ test('huggingface-cli of 0.28 uploads, downloads, tags and deletes files', async
   const large = await hub.api('/api/datasets/ada/large', { as: ada })
   expect(large.json.siblings.map((it: { rfilename: string }) => it.rfilename)).toContain('skip.log')
 })
+
+test('hf takes a pull request from its opening to its merge', async () => {
+  const hub = await startTestHub()
+  const ada = await hub.user('ada')
+  const { work, run } = await shell(hub, ada, 'latest', 'hf')
+  await run('repos', 'create', 'ada/m')
+  await run(
+    'discussions',
+    'create',
+    'ada/m',
+    '--title',
+    'A change',
+    '--body',
+    'why?',
+    '--pull-request',
+  )
+  await writeFile(join(work, 'new.txt'), 'new\n')
+  await run('upload', 'ada/m', 'new.txt', '--revision', 'refs/pr/1')
+  expect(await run('discussions', 'diff', 'ada/m', '1')).toContain('+new')
+  await run('discussions', 'reopen', 'ada/m', '1', '--yes')
+  await run('discussions', 'merge', 'ada/m', '1', '--yes', '--comment', 'welcome')
+  const info = await run('discussions', 'info', 'ada/m', '1')
+  expect(info).toContain('merged')
+  expect(info).toContain('welcome')
+  const main = await clone(hub, ada)
+  expect(await readFile(join(main, 'new.txt'), 'utf8')).toBe('new\n')
+})
