@@ -323,6 +323,7 @@ export async function openDomain(config: Config, log: Logger, closer: Closer) {
     git,
     store,
     owner,
+    bundles,
     audit,
     access,
     accessRequests: new AccessRequests({ ...stores, access, cards }),
@@ -440,7 +441,7 @@ function openMailbox({ config, git, pushes }: Domain, log: Logger) {
 export function buildApp(domain: Domain, log: Logger, siblings?: Siblings): Express {
   const { config, git, login } = domain
   const baseUrl = baseUrlOf(config.publicUrl)
-  const app = newApp({ log, trustProxy: config.trustProxy })
+  const app = newApp({ log, trustProxy: config.trustProxy, accelRedirect: config.accelRedirect })
   const metrics = new Metrics(domain, siblings)
   app.use(metrics.count())
   app.use(recordActs(domain.audit, domain.access))
@@ -457,7 +458,7 @@ export function buildApp(domain: Domain, log: Logger, siblings?: Siblings): Expr
   app.use(limitApiCalls(config.apiLimit, siblings))
   app.use(asDialect('hub', metricsRoute(metrics, config.metrics)))
   const { createOnPush } = config
-  app.use(asDialect('git', gitSmart({ ...domain, git, createOnPush, agent: 'packhorse' })))
+  app.use(asDialect('git', gitSmart({ ...domain, git, createOnPush, baseUrl, agent: 'packhorse' })))
   const lfsParts = { ...domain, repos: domain.stores.repos, xetTokens: domain.xet.tokens, baseUrl }
   app.use(asDialect('lfs', lfs(lfsParts)))
   app.use(asDialect('abf', abf(abfParts)))

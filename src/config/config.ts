@@ -148,6 +148,16 @@ const Env = z.object({
   PUBLIC_QUOTA_BYTES: bytes
     .optional()
     .describe('default quota of a namespace for public repositories'),
+  ACCEL_REDIRECT: z
+    .string()
+    .regex(
+      /^\/[\w-]+(\/[\w-]+)*\/$/,
+      'must be a path that begins and ends with /, such as /packhorse-objects/',
+    )
+    .optional()
+    .describe(
+      'internal location of an nginx in front that holds the object files: it sends them itself (see below)',
+    ),
   METRICS: z
     .enum(['local', 'open', 'off'])
     .default('local')
@@ -323,6 +333,7 @@ function shape(env: z.infer<typeof Env>) {
       privateBytes: env.PRIVATE_QUOTA_BYTES ?? null,
       publicBytes: env.PUBLIC_QUOTA_BYTES ?? null,
     },
+    accelRedirect: env.ACCEL_REDIRECT,
     metrics: env.METRICS,
     secretKey: env.SECRET_KEY,
     mirrorLockSeconds: env.MIRROR_LOCK_SECONDS,

@@ -6,12 +6,15 @@ import { HubError } from '../domain/errors.js'
 import type { ByteRange } from '../domain/ports.js'
 import { BlockStream } from '../lib/blocks.js'
 import { parseRange } from '../protocol/byte-range.js'
+import { leaveToProxy } from './accel-redirect.js'
 import { sendBlocks } from './send-blocks.js'
 
 export interface Body {
   readonly size: number
   /** Without quotes; a strong validator of the bytes. */
   readonly etag: string
+  /** Key of the file of exactly these bytes, which a proxy in front may be able to send. */
+  readonly localKey?: string | undefined
   /** The bytes as a stream, or at once where they are in memory anyway. */
   open(range?: ByteRange): Promise<Readable | Buffer>
 }
@@ -32,6 +35,7 @@ export async function sendBytes(req: Request, res: Response, body: Body): Promis
     res.set('Content-Range', `bytes */${body.size}`)
     if (body.size > 0) throw new HubError('range_not_satisfiable', 'Range Not Satisfiable')
   }
+  if (body.size > 0 && leaveToProxy(req, res, body.localKey)) return
   if (ranges && ranges.length > 1) return sendParts(res, body, ranges)
   const range = ranges?.[0]
   if (range) {

@@ -78,6 +78,7 @@ async function sendFile(it: FileRequest): Promise<void> {
   await sendBytes(req, res, {
     size: entry.size,
     etag: etagOf(entry),
+    localKey: object && parts.objects.localKey(object),
     open: (range) => parts.contents.open(repo, entry, range, signal),
   })
 }

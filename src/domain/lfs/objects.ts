@@ -353,6 +353,11 @@ export class LfsObjects {
     return this.#lfs.link(to.id, objects)
   }
 
+  /** Key of the file on this machine's disk that is the object, where there is one. */
+  localKey(object: LfsObject): string | undefined {
+    return this.#store.localPath && object.storage === 'raw' && object.key ? object.key : undefined
+  }
+
   open(object: LfsObject, range?: ByteRange): Promise<Readable> {
     return object.storage === 'xet'
       ? this.#chunked.openObject(object.oid, range)
