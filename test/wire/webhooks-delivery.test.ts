@@ -116,9 +116,14 @@ test('without leave no private address is dialled, however it is named', async (
 
 test('a webhook that takes nothing for long is suspended; enabled, it goes on with what is left', async () => {
   const { hub, ada, receiver, id } = await hubWithWebhook({ PACKHORSE_WEBHOOKS_ATTEMPTS: '3' })
-  receiver.answer = () => 500
+  const { open, opened } = gate()
+  receiver.answer = async () => {
+    await opened
+    return 500
+  }
   await createRepo(hub, ada, 'one')
   await push(hub, ada, 'ada/one', 'a.txt')
+  open()
   await untilLogged(hub, ada, id, (all) => all.at(-1)?.status === 'failed')
   const read = async () => (await hub.api(`${WEBHOOKS}/${id}`, { as: ada })).json.webhook.disabled
   expect(await read()).toBe('suspended-after-failure')

@@ -143,6 +143,41 @@ describe('what is sent', () => {
     expect(pushed?.json.event).toEqual({ scope: 'repo.content', action: 'update' })
   })
 
+  test('a pull request from its opening to its merge', async () => {
+    const hub = await startTestHub(ENV)
+    const ada = await hub.user('ada')
+    const eve = await hub.user('eve')
+    const receiver = await startReceiver()
+    await createRepo(hub, ada, 'one')
+    await watch(hub, ada, receiver.url, [{ type: 'model', name: 'ada/one' }])
+    const lines = [header('propose'), file('a.txt', 'x')]
+    const path = '/api/models/ada/one/commit/main?create_pr=1'
+    expect((await commit(hub, eve, lines, path)).status).toBe(200)
+    const merged = await hub.api('/api/models/ada/one/discussions/1/merge', { as: ada, body: {} })
+    expect(merged.status).toBe(200)
+    await receiver.untilSeen((it) => it.json.discussion?.status === 'merged')
+    const all = receiver.received.map((it) => it.json)
+    const refs = all.flatMap((it) => it.updatedRefs ?? [])
+    const proposed = refs.find((it) => it.ref === 'refs/pr/1')
+    const moved = refs.find((it) => it.ref === 'refs/heads/main')
+    expect(proposed).toMatchObject({
+      oldSha: null,
+      newSha: expect.stringMatching(/^[0-9a-f]{40}$/),
+    })
+    const opened = all.find((it) => it.event.scope === 'discussion' && it.event.action === 'create')
+    expect(opened.discussion).toMatchObject({
+      num: 1,
+      title: 'propose',
+      isPullRequest: true,
+      author: { id: String(eve.user.id) },
+      changes: { base: 'refs/heads/main' },
+    })
+    expect(all.find((it) => it.discussion?.status === 'merged').discussion).toMatchObject({
+      id: opened.discussion.id,
+      changes: { base: 'refs/heads/main', mergeCommitId: moved.newSha },
+    })
+  })
+
   test('the site-level subscription of administrators hears of public models', async () => {
     const hub = await startTestHub(ENV)
     const ada = await hub.user('ada')
@@ -239,6 +274,29 @@ describe('who hears', () => {
     expect(gone?.json.event).toEqual({ action: 'delete', scope: 'repo' })
     const { json } = await hub.api(`${WEBHOOKS}/${id}`, { as: eve })
     expect(json.webhook.watched).toEqual([])
+  })
+
+  test('an account that is switched off hears nothing, nor of what was queued before', async () => {
+    const hub = await startTestHub(ENV)
+    const ada = await hub.user('ada')
+    const eve = await hub.user('eve')
+    const receiver = await startReceiver()
+    const other = await startReceiver()
+    const id = await watch(hub, eve, receiver.url, ADA)
+    await watch(hub, ada, other.url, ADA)
+    receiver.answer = () => 500
+    await createRepo(hub, ada, 'one')
+    await receiver.until(1)
+    const { accounts, webhooks } = hub.domain.stores
+    await accounts.updateUser(eve.user.id, { isActive: false })
+    receiver.answer = () => 200
+    await createRepo(hub, ada, 'two')
+    await other.until(2)
+    const log = async () => (await webhooks.listDeliveries(id, Number.MAX_SAFE_INTEGER, 10))[0]
+    while ((await log())?.status === 'waiting')
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    const newest = await log()
+    expect([newest?.event.repo.name, newest?.status]).toEqual(['one', 'dropped'])
   })
 
   test('a creation that fails is not told of', async () => {

@@ -4,7 +4,7 @@ import type { HubEvent } from '../../domain/types.js'
 import { announcementOf, siteChangesOf } from '../../domain/webhooks/announcements.js'
 import type { Announcement, SiteChange, WebhookEvent } from '../../domain/webhooks/ports.js'
 import type { Db } from './open.js'
-import { now } from './rows.js'
+import { now, pagesOf } from './rows.js'
 import type { Schema } from './schema.js'
 import { addToLanes } from './webhook-queue.js'
 
@@ -17,14 +17,18 @@ type Tx = Transaction<Schema> | Db
 export async function announce(tx: Tx, event: HubEvent): Promise<void> {
   const told = event.repo && announcementOf(event)
   if (!event.repo || !told) return
-  const listeners = (await findListeners(tx, event.repo.id, event)).filter((it) =>
+  const { id: repoId } = event.repo
+  const listeners: Awaited<ReturnType<typeof findListeners>> = []
+  for (const ids of pagesOf(await findWatching(tx, repoId, event)))
+    listeners.push(...(await findListeners(tx, repoId, ids)))
+  const hearing = listeners.filter((it) =>
     (JSON.parse(it.domains) as string[]).includes(told.domain),
   )
-  if (listeners.length === 0) return
-  const repo = await readRepo(tx, event.repo.id)
+  if (hearing.length === 0) return
+  const repo = await readRepo(tx, repoId)
   const address = `${repo.namespace}/${repo.name}`
   const siteChanges = siteChangesOf(event, told, { visibility: repo.visibility, address })
-  const each = listeners.flatMap(({ id, is_site, was_member }) =>
+  const each = hearing.flatMap(({ id, is_site, was_member }) =>
     (is_site === 1 ? siteChanges : [null]).map((change: SiteChange | null) => ({
       webhook_id: id,
       repo_id: repo.id,
@@ -40,9 +44,21 @@ export async function announce(tx: Tx, event: HubEvent): Promise<void> {
   )
 }
 
-/** By owners who may read the repository as it is now. While it is being created nobody hears of it. */
-async function findListeners(tx: Tx, repoId: string, event: HubEvent) {
+/** Webhooks that watch it, where it is and where it was, and those of the site: by indexes, since every push asks. */
+async function findWatching(tx: Tx, repoId: string, event: HubEvent): Promise<string[]> {
   const left = event.type === 'repo.move' ? nameKey(event.repo?.namespace ?? '') : null
+  const { rows } = await sql<{ id: string }>`
+    select webhook_id as id from webhook_watch where repo_id = ${repoId}
+    union select webhook_id from webhook_watch
+      where namespace_id = (select namespace_id from repo where id = ${repoId})
+    union select webhook_id from webhook_watch
+      where namespace_id = (select id from namespace where name_key = ${left})
+    union select id from webhook where is_site = 1`.execute(tx)
+  return rows.map((it) => it.id)
+}
+
+/** By owners who may read the repository as it is now. While it is being created nobody hears of it. */
+async function findListeners(tx: Tx, repoId: string, ids: readonly string[]) {
   const { rows } = await sql<{
     id: string
     is_site: number
@@ -55,13 +71,7 @@ async function findListeners(tx: Tx, repoId: string, event: HubEvent) {
     join repo on repo.id = ${repoId}
     left join repo_member on repo_member.repo_id = repo.id and repo_member.user_id = owner.id
     left join org_member on org_member.org_id = repo.namespace_id and org_member.user_id = owner.id
-    where webhook.id in (
-        select webhook_id from webhook_watch where repo_id = ${repoId}
-        union select webhook_id from webhook_watch
-          where namespace_id = (select namespace_id from repo where id = ${repoId})
-        union select webhook_id from webhook_watch
-          where namespace_id = (select id from namespace where name_key = ${left})
-        union select id from webhook where is_site = 1)
+    where webhook.id in (${sql.join(ids)})
       and webhook.disabled is null and repo.state <> 'creating' and repo.disabled = 0
       and case when webhook.is_site = 1
         then owner.is_site_admin = 1 and repo.kind = 'model'

@@ -32,6 +32,7 @@ async function subscriptions(db: Kysely<unknown>): Promise<void> {
     .addColumn('last_success_at', 'text')
     .execute()
   await t.createIndex('webhook_owner').on('webhook').column('owner_id').execute()
+  await t.createIndex('webhook_site').on('webhook').column('is_site').execute()
   await t
     .createTable('webhook_watch')
     .addColumn('webhook_id', 'text', (c) =>
