@@ -8,7 +8,7 @@ const MAX_CALLERS = 100_000
 /**
  * Calls of the REST APIs per user, or address for those who are not logged in, in windows of fixed length; 0 = no limit.
  * Told in `RateLimit` and `RateLimit-Policy` (IETF draft httpapi-ratelimit-headers, as clients read it: huggingface-wire
- * A4). Worker processes count together. git, LFS and file bytes are outside /api and not counted.
+ * A4). Worker processes count together. git, LFS and file bytes are outside /api and /v2 and not counted.
  */
 export function limitApiCalls(
   limit: { calls: number; windowSeconds: number },
@@ -17,7 +17,7 @@ export function limitApiCalls(
   const counts = new SharedCounts({ topic: 'api calls', maxKeys: MAX_CALLERS, siblings })
   const policy = `"fixed window";"api";q=${limit.calls};w=${limit.windowSeconds}`
   return (req, res, next) => {
-    if (limit.calls === 0 || !req.path.startsWith('/api/')) return next()
+    if (limit.calls === 0 || !/^\/(api|v2)\//.test(req.path)) return next()
     const now = Date.now()
     const { used, endsAt } = counts.take(keyOf(req), now + limit.windowSeconds * 1000)
     const left = Math.max(0, limit.calls - used)

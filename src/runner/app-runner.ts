@@ -12,6 +12,8 @@ const START_MS = 60_000
 const ASK_MS = 20_000
 const MAX_JSON_BYTES = 64 * 1024
 const MAX_LOG_BYTES = 1024 * 1024
+/** Each follower of a log asks again and again. */
+const MAX_LOG_READERS = 8
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
 const Report = z.object({
@@ -27,6 +29,7 @@ const Report = z.object({
 type App = Pick<AppStart, 'id' | 'kind'>
 
 export function appRunner(command: readonly string[]): AppRunner {
+  let logReaders = 0
   const run = async (
     verb: string,
     app: App,
@@ -58,8 +61,17 @@ export function appRunner(command: readonly string[]): AppRunner {
     },
     status: (app, signal) =>
       report('status', app, { ms: ASK_MS, maxBytes: MAX_JSON_BYTES }, signal),
-    logs: (app, which, signal) =>
-      run('logs', app, { more: [which], ms: ASK_MS, maxBytes: MAX_LOG_BYTES }, signal),
+    async logs(app, which, signal) {
+      if (logReaders >= MAX_LOG_READERS)
+        throw new HubError('busy', 'Too many logs are read at this moment.')
+      logReaders += 1
+      try {
+        const options = { more: [which], ms: ASK_MS, maxBytes: MAX_LOG_BYTES }
+        return await run('logs', app, options, signal)
+      } finally {
+        logReaders -= 1
+      }
+    },
   }
 }
 

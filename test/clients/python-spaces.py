@@ -46,7 +46,7 @@ def refused(call, *args, **kwargs):
 def wait(what, expected):
     import time
 
-    for _ in range(150):
+    for _ in range(450):
         if what() == expected:
             return
         time.sleep(0.1)

@@ -224,14 +224,14 @@ test('with a runner the state follows the process', async () => {
         const { json } = await hub.api(`${BASE}/mine`, { as: ada })
         expect(json.status.state).toBe(expected)
       },
-      { timeout: 20_000, interval: 100 },
+      { timeout: 45_000, interval: 100 },
     )
   const post = (verb: string) => hub.api(`${BASE}/mine/${verb}`, { as: ada, method: 'POST' })
   await reach('running')
   const again = await post('resume')
   expect([again.status, again.json.error]).toEqual([400, 'The endpoint is already running.'])
   await post('pause')
-  const ended = { timeout: 20_000, interval: 100 }
+  const ended = { timeout: 45_000, interval: 100 }
   const running = () => hub.domain.stores.appRuns.list()
   await vi.waitFor(async () => expect(await running()).toEqual([]), ended)
   await post('resume')

@@ -138,6 +138,10 @@ test('hardware, storage, sleep time, dev mode and volumes are kept as they were 
   const volume = { type: 'space', source: 'ada/app', mountPath: '/data' }
   const mounted = await ask('PUT', 'volumes', { volumes: [volume] })
   expect(mounted.volumes).toEqual([{ ...volume, readOnly: true }])
+  // a reader does not learn what is mounted: it may be hidden from them
+  const eve = await hub.user('eve2')
+  for (const path of [`${S}/runtime`, S])
+    expect((await hub.api(path, { as: eve })).text).not.toContain('/data')
   expect(await ask('DELETE', 'volumes')).not.toHaveProperty('volumes')
 })
 

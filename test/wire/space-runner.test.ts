@@ -9,7 +9,7 @@ import { runCommand, startTestHub, type TestHub, type TestUser, tempDir } from '
 
 const SCRIPT = fileURLToPath(new URL('../../scripts/example-runner.sh', import.meta.url))
 const S = '/api/spaces/ada/app'
-const PATIENCE = { timeout: 20_000, interval: 100 }
+const PATIENCE = { timeout: 45_000, interval: 100 }
 
 /** Says what it was given, and runs until it is told to end. */
 const APP = `echo "pid $$ color=$COLOR token=$TOKEN path=$PATH"

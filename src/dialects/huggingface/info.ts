@@ -31,7 +31,7 @@ async function info(it: HfRequest, revision: string): Promise<void> {
   const commit = await readRevision(parts, repo, revision)
   const all = await fieldsAt(parts, repo, commit)
   if (repo.kind === 'space' && (!expand || expand.has('runtime')))
-    all.runtime = toRuntime(await parts.spaces.runtime(repo))
+    all.runtime = toRuntime(await parts.spaces.runtime(repo), opened.right)
   const fields = expand ? only(all, expand) : usual(all, it)
   if (!expand && it.caller.user) fields.storage = await parts.quotas.storageBlock(repo)
   const withBlobs = boolParam(req, 'blobs') ?? false

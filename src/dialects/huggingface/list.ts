@@ -182,7 +182,7 @@ async function toJson(parts: HfParts, it: ListedRepo, shown: Shown): Promise<str
   })
   const keys = shown.expand ?? wanted(shown)
   if (repo.kind === 'space' && keys.has('runtime'))
-    all.runtime = toRuntime(await parts.spaces.runtime(repo))
+    all.runtime = toRuntime(await parts.spaces.runtime(repo), 'read')
   const fields = only(all, keys)
   if (!keys.has('siblings') || repo.headOid === null) return JSON.stringify(fields)
   let text = ''

@@ -60,7 +60,7 @@ async function search(parts: HfParts, req: Request) {
   for (const it of found) {
     const runtime = await parts.spaces.runtime(it.repo)
     if (!all && runtime.stage !== 'RUNNING') continue
-    const fields = fieldsOf({ ...it, sha: it.repo.headOid, runtime: toRuntime(runtime) })
+    const fields = fieldsOf({ ...it, sha: it.repo.headOid, runtime: toRuntime(runtime, 'read') })
     if (sdks.length > 0 && !sdks.includes(String(fields.sdk))) continue
     shown.push({ ...only(fields, SHOWN), title: fields.title ?? it.repo.name })
   }

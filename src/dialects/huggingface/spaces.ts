@@ -90,8 +90,8 @@ async function bodyOf<T extends z.ZodType>(it: SpaceRequest, schema: T): Promise
   return check(schema, await readJson(it.req, MAX_BODY))
 }
 
-async function sendRuntime({ res, parts, repo }: SpaceRequest): Promise<void> {
-  res.json(toRuntime(await parts.spaces.runtime(repo)))
+async function sendRuntime({ res, parts, repo, opened }: SpaceRequest): Promise<void> {
+  res.json(toRuntime(await parts.spaces.runtime(repo), opened.right))
 }
 
 async function sendVariables({ res, parts, repo }: SpaceRequest): Promise<void> {

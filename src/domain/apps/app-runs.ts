@@ -14,6 +14,8 @@ import {
 
 /** A running app is asked how it is this often; one that starts, at every round. */
 const CHECK_MS = 15_000
+/** Visits closer together are one. */
+const TOUCH_MS = 5_000
 
 /** What should run. */
 export interface AppOrder {
@@ -75,7 +77,10 @@ export class AppRuns {
 
   /** A visitor came. Wakes an app that sleeps. */
   async visit(run: AppRun): Promise<void> {
-    if (run.stage !== 'SLEEPING') return this.#runs.touch(run.id)
+    if (run.stage !== 'SLEEPING') {
+      if (run.usedAt <= isoNow(-TOUCH_MS)) await this.#runs.touch(run.id)
+      return
+    }
     const woken = { ...run, stage: 'BUILDING', startedAt: null, usedAt: isoNow() } as const
     if (await this.#runs.update(woken)) await this.order(run.id)
   }

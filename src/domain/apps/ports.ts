@@ -81,7 +81,7 @@ export interface AppRunner {
   /** Also for an app that does not run. */
   stop(app: Pick<AppStart, 'id' | 'kind'>, signal: AbortSignal): Promise<void>
   status(app: Pick<AppStart, 'id' | 'kind'>, signal: AbortSignal): Promise<AppReport>
-  /** The newest MiB at most. */
+  /** The newest MiB at most. Throws `busy` when too many read logs. */
   logs(
     app: Pick<AppStart, 'id' | 'kind'>,
     which: 'build' | 'run',
