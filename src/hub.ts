@@ -187,6 +187,7 @@ export async function openDomain(config: Config, log: Logger, closer: Closer) {
     'repo.prune',
     unlessBackup((job) =>
       squash.prune(job.key, async (repo) => {
+        await bundles.drop(repo.id)
         // what nobody else names either can go
         if ((await collector.releaseUnreachable(repo)) > 0)
           await stores.jobs.enqueue({ kind: 'lfs.sweep', key: 'all' })

@@ -153,6 +153,18 @@ export interface GitEngine {
     signal: AbortSignal,
   ): Promise<FetchAnswer | undefined>
 
+  /**
+   * Makes a bundle of all branches, at its turn among the fetches; answers the tips in it. Throws also when `take` has had
+   * all bytes: what it kept is then worth nothing.
+   */
+  writeBundle(
+    id: RepoId,
+    signal: AbortSignal,
+    take: (stream: Readable) => Promise<void>,
+  ): Promise<readonly GitOid[]>
+  /** Whether the refs of a snapshot reach all these commits; false when one of them is gone. */
+  reachesAll(id: RepoId, oids: readonly GitOid[]): Promise<boolean>
+
   /** Full oid of a commit for a revision expression that `isSafeRevision` let through; undefined when there is none. */
   resolveCommit(id: RepoId, revision: string): Promise<GitOid | undefined>
   readCommit(id: RepoId, oid: GitOid): Promise<CommitInfo>

@@ -23,6 +23,7 @@ export const GIT_COMMANDS = {
   mktag: [],
   'merge-tree': [],
   diff: ['core.quotePath=false'],
+  bundle: [],
   repack: [],
   'pack-objects': [],
   prune: [],

@@ -5,6 +5,7 @@ import { LRUCache } from 'lru-cache'
 import type { GitEngine, RefSnapshot } from '../domain/ports.js'
 import type { Ref, RefUpdate, RepoId } from '../domain/types.js'
 import { Admission } from './admission.js'
+import { reachesAll, writeBundle } from './bundle.js'
 import { CatFilePool } from './cat-file.js'
 import { CommitOrders, walkCommits } from './commit-order.js'
 import { commitTree, createTagObject, updateRefs, writeCommit } from './commits.js'
@@ -70,11 +71,11 @@ export async function openGit(options: GitOptions): Promise<Git> {
   const refs = new RefReader()
   const sizes = new ObjectSizes()
   const peeled = new LRUCache<string, string>({ max: 100_000 })
-  const dir = (id: RepoId) => layout.directory(id)
-  const reads = (id: RepoId) => new GitReads(dir(id), pool)
   const orders = new CommitOrders(walkCommits)
   // a commit's history never changes
   const counts = new LRUCache<string, number>({ max: 20_000 })
+  const dir = (id: RepoId) => layout.directory(id)
+  const reads = (id: RepoId) => new GitReads(dir(id), pool)
   const admission = new Admission({
     packProcesses: options.packProcesses,
     maxWaitMs: options.packWaitMs,
@@ -106,7 +107,8 @@ export async function openGit(options: GitOptions): Promise<Git> {
 
     snapshot: async (id) => refs.read(dir(id)),
     isPlain: async (id) =>
-      !existsSync(join(dir(id), 'shallow')) && !existsSync(join(dir(id), 'objects/info/alternates')),
+      !existsSync(join(dir(id), 'shallow')) &&
+      !existsSync(join(dir(id), 'objects/info/alternates')),
     peel: async (id, snapshot) => peelRefs(pool, peeled, dir(id), snapshot),
     updateRefs: (id, updates) => moveRefs(dir(id), updates),
     setHead: async (id, branch) => {
@@ -124,6 +126,12 @@ export async function openGit(options: GitOptions): Promise<Git> {
     },
     openFetch: (repo, request, client, signal) =>
       fetches.open(repo, refs.read(dir(repo.id)), request, client, signal),
+
+    writeBundle: async (id, signal, take) => {
+      const giveBack = await admission.take('big', 'the hub', id, signal)
+      return writeBundle(dir(id), signal, take).finally(giveBack)
+    },
+    reachesAll: (id, oids) => reachesAll(dir(id), oids),
 
     resolveCommit: (id, revision) => reads(id).resolveCommit(revision),
     readCommit: (id, oid) => reads(id).readCommit(oid),
@@ -194,12 +202,12 @@ export async function openGit(options: GitOptions): Promise<Git> {
     },
     fsck: (id) => fsck(dir(id)),
     exportObjects: (id, target) => exportObjects(dir(id), target),
-    objectsReach: (id, objects, tips) => objectsReach(dir(id), objects, tips),
-    dropOtherObjects,
     copyInto: async (from, to, it) => {
       await copyRepository(dir(from), dir(to), it)
       forget(to)
     },
+    objectsReach: (id, objects, tips) => objectsReach(dir(id), objects, tips),
+    dropOtherObjects,
     importObjects: async (id, source, it) => {
       await importObjects(dir(id), source, it)
       forget(id)

@@ -3,7 +3,11 @@ import { FLUSH, type Packet, PktLineError, packetText, pktLine, pktLines } from 
 /*
  * Protocol v2 (gitprotocol-v2(5)): the capability advertisement and the ls-refs command, both answered without git.
  */
-export function advertiseV2(objectFormat: 'sha1' | 'sha256', agent: string): Buffer {
+export function advertiseV2(
+  objectFormat: 'sha1' | 'sha256',
+  agent: string,
+  more: readonly string[] = [],
+): Buffer {
   const lines = [
     'version 2',
     `agent=${agent}`,
@@ -11,6 +15,7 @@ export function advertiseV2(objectFormat: 'sha1' | 'sha256', agent: string): Buf
     'fetch=shallow wait-for-done filter',
     'server-option',
     `object-format=${objectFormat}`,
+    ...more,
   ]
   return Buffer.concat([...lines.map((it) => pktLine(`${it}\n`)), FLUSH])
 }

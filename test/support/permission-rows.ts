@@ -60,6 +60,9 @@ export const ROWS: Readonly<Record<string, Row>> = {
     `${GIT}/git-receive-pack`,
     gitBody('receive-pack'),
   ),
+  'GET /:namespace/:name.git/^bundles\\/[0-9a-f]+$': repo('read', `${GIT}/bundles/0a`, {
+    mayMiss: true,
+  }),
   'GET /:namespace/:name.git/^(HEAD|objects\\/.+)$': repo('read', `${GIT}/HEAD`),
 
   // LFS

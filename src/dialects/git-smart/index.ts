@@ -5,6 +5,7 @@ import type { Caller } from '../../domain/types.js'
 import { callerOf } from '../../http/caller.js'
 import { listed, tableOf } from '../../http/route-list.js'
 import { parseRepoPath, type RepoPath, repoUrlPath } from '../../protocol/repo-path.js'
+import { sendBundle } from './bundle-uri.js'
 import { sendDumbFile } from './dumb.js'
 import { gitErrors } from './errors.js'
 import type { GitRequest, GitSmartParts } from './parts.js'
@@ -21,6 +22,7 @@ const ROUTES: readonly {
   { method: 'GET', path: /^info\/refs$/, right: rightOfService, handle: advertise },
   { method: 'POST', path: /^git-upload-pack$/, right: () => 'read', handle: uploadPack },
   { method: 'POST', path: /^git-receive-pack$/, right: () => 'write', handle: receivePack },
+  { method: 'GET', path: /^bundles\/[0-9a-f]+$/, right: () => 'read', handle: sendBundle },
   { method: 'GET', path: /^(HEAD|objects\/.+)$/, right: () => 'read', handle: sendDumbFile },
 ]
 

@@ -1,7 +1,8 @@
 import type { Request, Response } from 'express'
 import type { Access, OpenedRepo } from '../../domain/access/access.js'
+import type { Bundles } from '../../domain/bundles/bundles.js'
 import type { PullRequests } from '../../domain/discussions/pull-requests.js'
-import type { GitEngine } from '../../domain/ports.js'
+import type { GitEngine, ObjectStore } from '../../domain/ports.js'
 import type { Pushes } from '../../domain/refs/pushes.js'
 import type { RepoRegistry } from '../../domain/repos/registry.js'
 import type { RefAnswers } from './ref-answers.js'
@@ -12,6 +13,9 @@ export interface GitSmartParts {
   readonly pushes: Pushes
   readonly pulls: PullRequests
   readonly registry: RepoRegistry
+  readonly bundles: Bundles
+  readonly store: ObjectStore
+  readonly baseUrl: (req: Request) => string
   readonly createOnPush: boolean
   readonly agent: string
 }

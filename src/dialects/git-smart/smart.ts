@@ -23,6 +23,7 @@ import {
   readPacket,
 } from '../../protocol/pkt-line.js'
 import { advertiseReceivePack } from '../../protocol/receive-pack.js'
+import { sendBundleList } from './bundle-uri.js'
 import { sendDumbRefs } from './dumb.js'
 import type { GitRequest } from './parts.js'
 
@@ -43,7 +44,8 @@ export async function advertise(it: GitRequest): Promise<void> {
   const protocol = protocolOf(it)
   const { id, objectFormat } = opened.repo
   if (name === 'upload-pack' && isV2(protocol)) {
-    sendWhole(res, advertiseV2(objectFormat, parts.agent))
+    const bundle = await parts.bundles.find(opened.repo, () => parts.git.snapshot(id))
+    sendWhole(res, advertiseV2(objectFormat, parts.agent, bundle ? ['bundle-uri'] : []))
     return
   }
   if (name === 'receive-pack' && (await parts.git.isPlain(id))) {
@@ -79,6 +81,7 @@ export async function uploadPack(it: GitRequest): Promise<void> {
   const first = firstPacket(head)
   if (isV2(protocol) && commandOf(first) === 'ls-refs')
     return sendRefs(it, Buffer.concat([head, await all(rest, MAX_LS_REFS_BYTES)]))
+  if (isV2(protocol) && commandOf(first) === 'bundle-uri') return sendBundleList(it)
   const message = await upTo(head, rest, MAX_KEPT_FETCH_BYTES)
   const signal = abortSignalOf(res)
   const request = readFetch(it, message)

@@ -133,7 +133,7 @@ async function copyObjects({ store, onProgress }: BackupParts, directory: string
   let bytes = 0
   if (!store.localPath) return { names, bytes }
   for await (const { key, size } of store.list('')) {
-    if (/^(incoming|parts)\//.test(key)) continue
+    if (/^(incoming|parts|bundles)\//.test(key)) continue // made anew
     const done = linkOrCopy(store.localPath(key), join(directory, 'objects', key), { link: true })
     // what goes away meanwhile is either not named by the database or found missing below
     await done.catch((err: NodeJS.ErrnoException) => {
