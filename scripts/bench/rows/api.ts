@@ -13,7 +13,7 @@ const MAIN = 'main'
 type Work = (hub: Hub, connection: Connection) => Promise<number[]>
 
 /** Rows that have the hub alone to measure, over one keep-alive connection. */
-async function hubOnly(
+export async function hubOnly(
   bench: Bench,
   prepare: (bench: Bench) => Promise<void>,
   work: Work,
@@ -33,7 +33,7 @@ async function hubOnly(
 }
 
 /** `count` latencies in milliseconds after a few uncounted ones. */
-async function latencies(
+export async function latencies(
   count: number,
   work: (round: number) => Promise<unknown>,
 ): Promise<number[]> {
@@ -86,7 +86,12 @@ function commitAsk(hub: Hub, files: ReadonlyMap<string, string>): Ask {
   }
 }
 
-async function get(connection: Connection, hub: Hub, path: string, keep = false): Promise<Reply> {
+export async function get(
+  connection: Connection,
+  hub: Hub,
+  path: string,
+  keep = false,
+): Promise<Reply> {
   const ask = { path, headers: hub.bearer, keep }
   return expectOk(await connection.ask(ask), ask)
 }
@@ -119,9 +124,12 @@ function resolveRate(method: 'GET' | 'HEAD') {
   }
 }
 
-async function manyRepositories(bench: Bench): Promise<void> {
+const filled = new WeakSet<Hub>()
+
+export async function manyRepositories(bench: Bench): Promise<void> {
   const { hub } = bench
-  if (!hub) return
+  if (!hub || filled.has(hub)) return
+  filled.add(hub)
   let next = 0
   const create = async () => {
     const connection = await Connection.open(hub.url)

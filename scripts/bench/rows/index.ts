@@ -4,6 +4,7 @@ import { cloneRows } from './clone.js'
 import { fetchRows } from './fetch.js'
 import { lfsRows } from './lfs.js'
 import { lfsManyRows } from './lfs-many.js'
+import { listRows } from './lists.js'
 import { memoryRows } from './memory.js'
 import { pushRows } from './push.js'
 import { refRows } from './refs.js'
@@ -19,6 +20,7 @@ export const rows: readonly Row[] = [
   ...lfsManyRows,
   ...xetRows,
   ...apiRows,
+  ...listRows,
   ...repositoryRows,
   ...memoryRows,
 ]

@@ -97,7 +97,14 @@ export function repoStore(db: Db): RepoStore {
           ]),
         )
       }
-      if (query.offset) q = q.offset(query.offset)
+      if (query.offset) {
+        // sorting ids costs a fraction of sorting whole rows, and only one page of those is wanted
+        const ids = q.clearSelect().select('repo.id').offset(query.offset)
+        q = selectRepos(db)
+          .where('repo.id', 'in', ids)
+          .orderBy(column, query.order)
+          .orderBy('repo.seq', query.order)
+      }
       return (await q.execute()).map(toRepo)
     },
     async listMostDownloaded({ sinceDay, kind, visibleTo, limit }) {
