@@ -203,6 +203,16 @@ test('a dedupe answer names the xorb to who may read it, chunk hashes under a ke
     body: { private: false },
   })
   expect((await stranger.call(path)).status).toBe(200)
+
+  // a gate stands before this content, too
+  const gate = { as: ada, method: 'PUT', body: { gated: 'manual' } }
+  await hub.api('/api/models/ada/store/settings', gate)
+  expect((await stranger.call(path)).status).toBe(404)
+  const requests = '/api/models/ada/store/user-access-request'
+  await hub.api(`${requests}/grant`, { as: ada, body: { user: 'bob' } })
+  expect((await stranger.call(path)).status).toBe(200)
+  await hub.api(`${requests}/handle`, { as: ada, body: { user: 'bob', status: 'pending' } })
+  expect((await stranger.call(path)).status).toBe(404)
 })
 
 test('a flipped byte is found by fsck and never sent, by no route', async () => {
