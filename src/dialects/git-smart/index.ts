@@ -111,9 +111,7 @@ async function openForProposal(
 
 /** As git-http-backend does: nothing in between may keep an advertisement. */
 function noCache(res: Response): void {
-  res.set({
-    Expires: 'Fri, 01 Jan 1980 00:00:00 GMT',
-    Pragma: 'no-cache',
-    'Cache-Control': 'no-cache, max-age=0, must-revalidate',
-  })
+  res.setHeader('Expires', 'Fri, 01 Jan 1980 00:00:00 GMT')
+  res.setHeader('Pragma', 'no-cache')
+  res.setHeader('Cache-Control', 'no-cache, max-age=0, must-revalidate')
 }

@@ -34,6 +34,7 @@ import { eventStore } from './events.js'
 import { followStore } from './follows.js'
 import { holdStore } from './holds.js'
 import { jobStore } from './jobs.js'
+import { KeptReads, keepAccountReads, keepRepoReads } from './kept-reads.js'
 import { languageStore } from './languages.js'
 import { lfsStore } from './lfs.js'
 import { copyDatabase, openDatabase } from './open.js'
@@ -82,10 +83,11 @@ export interface Stores {
 }
 
 export async function openStores(file: string, onQuery?: (sql: string) => void): Promise<Stores> {
-  const db = await openDatabase(file, onQuery)
+  const { db, version } = await openDatabase(file, onQuery)
+  const reads = new KeptReads(version)
   return {
-    accounts: accountStore(db),
-    repos: repoStore(db),
+    accounts: keepAccountReads(accountStore(db), reads),
+    repos: keepRepoReads(repoStore(db), reads),
     accessRequests: accessRequestStore(db),
     collections: collectionStore(db),
     papers: paperStore(db),

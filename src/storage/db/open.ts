@@ -28,12 +28,13 @@ const MAX_KEPT_TEXT = 8_000
 
 /**
  * Opens the SQLite file, creating it, and brings it to this build's schema.
- * Throws when the file was written by a newer build: nothing is changed then. `onQuery` hears every statement.
+ * Throws when the file was written by a newer build: nothing is changed then. `onQuery` hears every statement;
+ * `version` answers another text after every write.
  */
 export async function openDatabase(
   file: string,
   onQuery: (sql: string) => void = () => undefined,
-): Promise<Db> {
+): Promise<{ db: Db; version: () => string }> {
   if (/^postgres(ql)?:/.test(file))
     throw new Error(
       'PACKHORSE_DB: Postgres is not supported by this build, give a SQLite file name',
@@ -55,8 +56,9 @@ export async function openDatabase(
     sqlite.close()
     throw new Error(`cannot open the database ${file}: ${(err as Error).message}`, { cause: err })
   }
+  const writes = { count: 0 }
   const db = new Kysely<Schema>({
-    dialect: new SharedSqlite({ database: keepStatements(sqlite) }),
+    dialect: new SharedSqlite({ database: keepStatements(sqlite) }, writes),
     log: (event) => onQuery(event.query.sql),
   })
   try {
@@ -65,7 +67,13 @@ export async function openDatabase(
     await db.destroy()
     throw err
   }
-  return db
+  return { db, version: versionOf(sqlite, writes) }
+}
+
+/** Changes with every write: our own are counted, SQLite says when others commit (pragma data_version). */
+function versionOf(sqlite: Database.Database, writes: { count: number }): () => string {
+  const others = sqlite.prepare('pragma data_version').pluck()
+  return () => `${others.get()} ${writes.count}`
 }
 
 /** Compiling a statement costs more than most of them take to run, and the hub asks the same few hundred over and over. */
@@ -92,6 +100,13 @@ export async function copyDatabase(db: Db, target: string): Promise<void> {
 
 /** SQLite as several processes share it: hubs on the same data, and the command line beside them. */
 class SharedSqlite extends SqliteDialect {
+  readonly #writes: { count: number }
+
+  constructor(config: { database: SqliteDatabase }, writes: { count: number }) {
+    super(config)
+    this.#writes = writes
+  }
+
   override createDriver(): Driver {
     const driver = super.createDriver()
     // A deferred transaction that read first fails with SQLITE_BUSY when another process wrote in between, whatever the
@@ -100,7 +115,7 @@ class SharedSqlite extends SqliteDialect {
       await connection.executeQuery(CompiledQuery.raw('begin immediate'))
     }
     const acquire = driver.acquireConnection.bind(driver)
-    driver.acquireConnection = async () => patient(await acquire())
+    driver.acquireConnection = async () => patient(await acquire(), this.#writes)
     return driver
   }
 
@@ -117,17 +132,22 @@ class TransactionalDdl extends SqliteAdapter {
 }
 
 /** Waits for other processes' transactions without holding up everything else in this one. */
-function patient(connection: DatabaseConnection): DatabaseConnection {
+function patient(connection: DatabaseConnection, writes: { count: number }): DatabaseConnection {
   return {
     streamQuery: (query, chunkSize) => connection.streamQuery(query, chunkSize),
     async executeQuery(query) {
       const deadline = Date.now() + PATIENCE_MS
+      const reads = /^\s*select\b/i.test(query.sql)
       for (let waitMs = 5; ; waitMs = Math.min(waitMs * 2, 100)) {
         try {
+          if (!reads) writes.count += 1
           return await connection.executeQuery(query)
         } catch (err) {
           const busy = (err as { code?: string }).code?.startsWith('SQLITE_BUSY')
           if (!busy || Date.now() > deadline) throw err
+        } finally {
+          // once more when it is done: what was read while it ran is of no known state
+          if (!reads) writes.count += 1
         }
         await sleep(waitMs)
       }
