@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { commit, file, header } from '../support/hf.js'
 import { runCommand, startTestHub, type TestHub, type TestUser, tempDir } from '../support/hub.js'
+import { startProcess } from '../support/process.js'
 
 const SCRIPT = fileURLToPath(new URL('../../scripts/example-runner.sh', import.meta.url))
 const S = '/api/spaces/ada/app'
@@ -164,6 +165,27 @@ test('what runs outlives the hub, sleeps when nobody uses it, and starts again',
   await hub.api(`${S}/restart`, { as: ada, method: 'POST' })
   await reach(hub, ada, 'RUNNING')
 }, 60_000)
+
+test('a hub that is killed over a start begins it again', async () => {
+  const { env } = await place()
+  const first = await startTestHub(env)
+  const ada = await first.user('ada')
+  await create(first, ada)
+  await first.close()
+  const killed = await startProcess(['--port', '0'], { ...env, PACKHORSE_JOB_INTERVAL_MS: '50' })
+  const lines = [header(), file('README.md', README), file('app.sh', APP)]
+  const pushed = await fetch(`${killed.url}${S}/commit/main`, {
+    method: 'POST',
+    headers: { Authorization: `Bearer ${ada.token}`, 'Content-Type': 'application/x-ndjson' },
+    body: lines.map((it) => JSON.stringify(it)).join('\n'),
+  })
+  expect(pushed.status).toBe(200)
+  killed.signal('SIGKILL')
+  await killed.exited
+  const hub = await startTestHub(env)
+  await reach(hub, ada, 'RUNNING')
+  expect(await readLog(hub, ada, 'run', /path=/)).toContain('color=red')
+}, 120_000)
 
 test('a visitor wakes a Space that sleeps', async () => {
   const { env } = await place()

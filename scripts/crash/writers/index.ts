@@ -6,6 +6,7 @@ import { LfsPusher } from './lfs-pusher.js'
 import { Proposer } from './proposer.js'
 import { Pusher } from './pusher.js'
 import { SettingsChanger } from './settings.js'
+import { SpaceKeeper } from './space-keeper.js'
 import { Squasher } from './squasher.js'
 import { WebhookListener } from './webhook-listener.js'
 import { XetUploader } from './xet-uploader.js'
@@ -31,5 +32,7 @@ export async function makeWriters(it: Session): Promise<Writer[]> {
   else console.log('left out: settings through the API (the route answers 404)')
   if (await WebhookListener.isServed(it)) writers.push(new WebhookListener())
   else console.log('left out: webhooks (the route answers 404)')
+  if (await SpaceKeeper.isServed(it)) writers.push(new SpaceKeeper())
+  else console.log('left out: settings of Spaces (the route answers 404)')
   return writers
 }
