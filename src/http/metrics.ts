@@ -17,6 +17,7 @@ export interface Observed {
   readonly git: { runningProcesses(): number }
   readonly stores: {
     readonly jobs: { counts(): Promise<{ waiting: number; running: number; failing: number }> }
+    readonly deliveries: { counts(): Promise<{ due: number; running: number; later: number }> }
     totals(): Promise<{ repositories: number; users: number; lfsObjects: number; lfsBytes: number }>
   }
 }
@@ -123,6 +124,19 @@ function observeHub({ git, stores }: Observed, registers: Registry[]): void {
       this.set({ state: 'waiting' }, waiting)
       this.set({ state: 'running' }, running)
       this.set({ state: 'failing' }, failing)
+    },
+  })
+  new Gauge({
+    name: 'packhorse_webhook_queues',
+    help: 'Webhooks and repositories with something to deliver, by state; later ones wait for their next attempt or are disabled',
+    labelNames: ['state'],
+    aggregator: 'first',
+    registers,
+    async collect() {
+      const { due, running, later } = await stores.deliveries.counts()
+      this.set({ state: 'due' }, due)
+      this.set({ state: 'running' }, running)
+      this.set({ state: 'later' }, later)
     },
   })
   const totals = cached(() => stores.totals(), TOTALS_FRESH_MS)

@@ -288,6 +288,7 @@ test('metrics count by dialect and class of status, for direct local callers and
     'packhorse_users 1',
     'packhorse_lfs_bytes 0',
     'packhorse_jobs{state="failing"} 0',
+    'packhorse_webhook_queues{state="due"} 0',
   ])
     expect(text).toContain(line)
   expect(text).toMatch(/^packhorse_git_processes \d+$/m)

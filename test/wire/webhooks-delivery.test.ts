@@ -257,6 +257,20 @@ test('two processes over one data directory deliver each event once and in order
   expect(new Set(all.map((it) => it.headers['x-webhook-delivery'])).size).toBe(14)
 })
 
+test('a stop puts back what is under way, and the next process sends it at once', async () => {
+  const { hub, ada, receiver, id } = await hubWithWebhook()
+  receiver.answer = () => new Promise<number>(() => undefined)
+  await createRepo(hub, ada, 'one')
+  await receiver.until(1)
+  await hub.close()
+  receiver.answer = () => 200
+  const next = await startTestHub({ ...ENV, PACKHORSE_DATA: hub.dataDir })
+  const [only] = await untilLogged(next, ada, id, ([newest]) => newest.status === 'delivered')
+  // what was cut off counts as no attempt of the receiver's
+  expect(only.attempts).toHaveLength(1)
+  expect(receiver.received).toHaveLength(2)
+})
+
 test('a webhook that is deleted while it is being delivered to leaves nothing behind', async () => {
   const { hub, ada, receiver, id } = await hubWithWebhook()
   const { open, opened } = gate()

@@ -73,6 +73,28 @@ describe('what is sent', () => {
     expect(gone.repo).toMatchObject({ name: 'ada/two', private: true, id: made.repo.id })
   })
 
+  test('a move is told where it was and where it is, a secret of a Space as its settings', async () => {
+    const hub = await startTestHub(ENV)
+    const ada = await hub.user('ada')
+    await hub.org('lab', ada)
+    const [here, there] = [await startReceiver(), await startReceiver()]
+    await createRepo(hub, ada, 'app', { type: 'space', sdk: 'static' })
+    await watch(hub, ada, here.url, ADA)
+    await watch(hub, ada, there.url, [{ type: 'org', name: 'lab' }])
+    const secret = { key: 'TOKEN', value: 'v' }
+    await hub.api('/api/spaces/ada/app/secrets', { as: ada, body: secret })
+    const body = { fromRepo: 'ada/app', toRepo: 'lab/app', type: 'space' }
+    expect((await hub.api('/api/repos/move', { as: ada, body })).status).toBe(200)
+    const [config, left] = (await here.until(2)).map((it) => it.json)
+    const [came] = (await there.until(1)).map((it) => it.json)
+    expect([config.event.scope, config.repo.name]).toEqual(['repo.config', 'ada/app'])
+    expect(here.received[0]?.text).not.toContain('TOKEN')
+    expect({ ...left, webhook: {} }).toEqual({ ...came, webhook: {} })
+    const lab = await hub.domain.organizations.read('lab')
+    expect(came.movedTo).toEqual({ name: 'lab/app', owner: { id: String(lab.id) } })
+    expect(came.repo).toMatchObject({ type: 'space', name: 'ada/app' })
+  })
+
   test('branches, tags and their deletion are updated refs; datasets have their own address', async () => {
     const hub = await startTestHub({ ...ENV, PACKHORSE_URL: 'https://hub.example.org' })
     const ada = await hub.user('ada')

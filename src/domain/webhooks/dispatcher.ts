@@ -127,11 +127,11 @@ export class WebhookDispatcher {
     const { webhook } = delivery
     const baseUrl = this.#options.publicUrl ?? webhook.baseUrl
     const body = Buffer.from(JSON.stringify(payloadOf(delivery, baseUrl)))
-    const secret =
-      webhook.sealedSecret === null
-        ? undefined
-        : this.#box.open(webhook.sealedSecret, secretOf(webhook.id))
     try {
+      const secret =
+        webhook.sealedSecret === null
+          ? undefined
+          : this.#box.open(webhook.sealedSecret, secretOf(webhook.id))
       const { status } = await guardedPost({
         url: new URL(webhook.url),
         headers: headersOf(delivery, body, secret),

@@ -155,6 +155,8 @@ export interface DeliveryQueue {
   settle(owner: string, delivery: ClaimedDelivery, settlement: Settlement): Promise<void>
   listOwners(): Promise<string[]>
   releaseOwner(owner: string): Promise<void>
+  /** Lanes: under way, to be sent now, and the rest. */
+  counts(): Promise<{ due: number; running: number; later: number }>
   /** Forgets what was made before, delivered or not. */
   deleteBefore(before: string, limit: number): Promise<number>
 }

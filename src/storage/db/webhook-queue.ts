@@ -105,6 +105,21 @@ export function deliveryQueue(db: Db): DeliveryQueue {
         .where('lease_owner', '=', owner)
         .execute()
     },
+    async counts() {
+      const at = now()
+      const row = await db
+        .selectFrom('webhook_lane')
+        .innerJoin('webhook', 'webhook.id', 'webhook_lane.webhook_id')
+        .select((eb) => [
+          eb.fn.countAll<number>().as('all'),
+          sql<number>`count(case when lease_until >= ${at} then 1 end)`.as('running'),
+          sql<number>`count(case when (lease_until is null or lease_until < ${at})
+            and next_at <= ${at} and disabled is null then 1 end)`.as('due'),
+        ])
+        .executeTakeFirstOrThrow()
+      const [due, running] = [Number(row.due), Number(row.running)]
+      return { due, running, later: Number(row.all) - due - running }
+    },
     deleteBefore: (before, limit) =>
       db.transaction().execute(async (tx) => {
         const { numDeletedRows } = await tx
@@ -211,6 +226,7 @@ async function settleDelivery(
   { verdict, attempt }: Settlement,
 ): Promise<void> {
   const done = verdict === 'delivered' || verdict === 'dropped' || verdict === 'failed'
+  if (!done && !attempt) return
   const { numUpdatedRows } = await tx
     .updateTable('webhook_delivery')
     .set((eb) => ({
