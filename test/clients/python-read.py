@@ -100,7 +100,7 @@ def info():
         assert tag in dataset.tags, dataset.tags
     space = api.space_info("ada/app")
     same((space.sdk, space.models, space.datasets), ("gradio", ["ada/m"], ["ada/texts"]))
-    same(space.runtime.stage, "STOPPED")
+    same(space.runtime.stage, "NO_APP_FILE")
     same(api.repo_info("ada/app", repo_type="space").id, "ada/app")
 
 
