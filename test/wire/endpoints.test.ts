@@ -152,6 +152,10 @@ test('what cannot be is refused, and nothing is kept', async () => {
     { model: { ...model, image: 'x' } },
     { model: { ...model, env: { 'A B': '1' } } },
     { model: { ...model, secrets: { A: 7 } } },
+    { model: { ...model, secrets: { A: 'x\0y' } } },
+    { model: { ...model, revision: 'x\0y' } },
+    { model: { ...model, image: { custom: { credentials: { password: 'x\0y' } } } } },
+    { model: { ...model, command: 'sh' } },
   ]
   for (const more of bad) {
     const reply = await make(hub, ada, more)
@@ -161,6 +165,16 @@ test('what cannot be is refused, and nothing is kept', async () => {
   expect([absent.status, absent.headers.get('x-error-code')]).toEqual([404, 'RepoNotFound'])
   expect((await hub.api(BASE, { as: ada })).json).toEqual({ items: [] })
   await make(hub, ada)
+  for (const broken of ['{', '[1]', '"x"', 'null', '7', '{"a":'.repeat(2_000)])
+    for (const [method, path] of [
+      ['POST', BASE],
+      ['PUT', `${BASE}/mine`],
+    ] as const) {
+      const reply = await hub.api(path, { as: ada, method, body: broken })
+      expect([method, broken.slice(0, 9), reply.status]).toEqual([method, broken.slice(0, 9), 400])
+    }
+  const long = await make(hub, ada, { tags: ['x'.repeat(300_000)] })
+  expect(long.status).toBe(413)
   const twice = await make(hub, ada)
   expect([twice.status, twice.json.error]).toEqual([
     409,

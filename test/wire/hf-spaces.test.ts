@@ -103,6 +103,13 @@ test('what is no key, value, flavor, tier, time or volume is refused, and nothin
     expect([method, path, body, reply.status]).toEqual([method, path, body, 400])
     expect(reply.json.error).toEqual(expect.any(String))
   }
+  const takers = bad.map(([method, path]) => `${method} ${path}`)
+  for (const taker of new Set(takers))
+    for (const broken of ['{', '[1]', '"x"', 'null', '{"a":'.repeat(2_000)]) {
+      const [method = '', path = ''] = taker.split(' ')
+      const { status } = await hub.api(`${S}/${path}`, { as: ada, method, body: broken })
+      expect([taker, broken.slice(0, 9), status]).toEqual([taker, broken.slice(0, 9), 400])
+    }
   expect((await hub.api(`${S}/runtime`, { as: ada })).json).toEqual(before)
   expect((await hub.api(`${S}/variables`, { as: ada })).json).toEqual({})
   const missing = { type: 'model', source: 'ada/none', mountPath: '/m' }

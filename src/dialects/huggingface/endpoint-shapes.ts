@@ -6,14 +6,30 @@ import type { Endpoint, EndpointSecrets, EndpointSpec } from '../../domain/endpo
  * Shapes of huggingface-wire B7. Clients send null for what is not set; objects whose fields this hub does not look at
  * (image, route) are kept as they came, within the bound of the body.
  */
-const word = z.string().min(1).max(200)
+const word = z
+  .string()
+  .min(1)
+  .max(200)
+  .regex(/^[^\0-\x1f\x7f]*$/, 'must not have control characters')
+/** A value of an environment. */
+const value = z
+  .string()
+  .max(8_192)
+  .refine((it) => !it.includes('\0'), 'must not have a NUL')
 const replicas = z.int().min(0).max(1_000)
 const environment = z
-  .record(z.string().regex(/^[A-Za-z_]\w{0,127}$/), z.string().max(8_192))
+  .record(z.string().regex(/^[A-Za-z_]\w{0,127}$/), value)
   .refine((it) => Object.keys(it).length <= 100, 'at most 100 names')
-const image = z.record(z.string(), z.looseObject({})).refine((it) => Object.keys(it).length === 1, {
-  message: 'must have one key, the kind of the image',
-})
+const image = z
+  .record(
+    z.string(),
+    z.looseObject({
+      credentials: z.object({ username: value.nullish(), password: value.nullish() }).nullish(),
+    }),
+  )
+  .refine((it) => Object.keys(it).length === 1, {
+    message: 'must have one key, the kind of the image',
+  })
 const types = ['public', 'authenticated', 'protected', 'private'] as const
 
 const Scaling = z.object({
@@ -36,8 +52,8 @@ const Model = z.object({
   image,
   env: environment.nullish(),
   secrets: environment.nullish(),
-  command: z.array(z.string().max(8_192)).max(200).nullish(),
-  args: z.array(z.string().max(8_192)).max(200).nullish(),
+  command: z.array(value).max(200).nullish(),
+  args: z.array(value).max(200).nullish(),
 })
 const Shared = {
   route: z.looseObject({}).nullish(),
@@ -138,13 +154,12 @@ function withoutPassword(given: z.output<typeof image>): {
   password: string | null
 } {
   const [kind = '', settings = {}] = Object.entries(given)[0] ?? []
-  const { credentials, ...rest } = settings as Record<string, unknown>
-  if (credentials === null || typeof credentials !== 'object')
-    return { shown: { [kind]: rest }, password: null }
-  const { username, password } = credentials as Record<string, unknown>
+  const { credentials, ...rest } = settings as z.output<typeof image>[string]
+  if (!credentials) return { shown: { [kind]: rest }, password: null }
+  const { username, password } = credentials
   return {
-    shown: { [kind]: { ...rest, credentials: { username: String(username ?? '') } } },
-    password: typeof password === 'string' ? password : null,
+    shown: { [kind]: { ...rest, credentials: { username: username ?? '' } } },
+    password: password ?? null,
   }
 }
 

@@ -6,7 +6,8 @@ import { callerOf } from '../../http/caller.js'
 import { CreateBody, changed, splitOrder, toRaw, UpdateBody } from './endpoint-shapes.js'
 import type { HfParts } from './parts.js'
 
-const MAX_BODY = 1024 * 1024
+/** All of it may have to fit into the environment of a process. */
+const MAX_BODY = 256 * 1024
 const BASE = '/v2/endpoint/:namespace'
 
 const WANTED: Readonly<Record<string, EndpointWanted>> = {

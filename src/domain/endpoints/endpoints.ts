@@ -197,14 +197,15 @@ export class Endpoints {
 
   #environment(endpoint: Endpoint): Record<string, string> {
     const { secrets, registryPassword } = this.readSecrets(endpoint)
-    const { model } = endpoint.spec
+    const { model, ...rest } = endpoint.spec
+    const { env, ...shown } = model
     return {
       PACKHORSE_APP_NAME: endpoint.name,
       PACKHORSE_APP_MODEL: model.repository,
       PACKHORSE_APP_COMMIT: model.revision ?? '',
-      PACKHORSE_APP_SPEC: JSON.stringify(endpoint.spec),
+      PACKHORSE_APP_SPEC: JSON.stringify({ ...rest, model: shown }),
       PACKHORSE_APP_REGISTRY_PASSWORD: registryPassword ?? '',
-      ...prefixed('PACKHORSE_VARIABLE_', model.env),
+      ...prefixed('PACKHORSE_VARIABLE_', env),
       ...prefixed('PACKHORSE_SECRET_', secrets),
     }
   }
