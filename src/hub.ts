@@ -65,6 +65,7 @@ import { LanguageCounter } from './domain/repos/language-counter.js'
 import { Recovery } from './domain/repos/recovery.js'
 import { RepoRegistry } from './domain/repos/registry.js'
 import { Squash } from './domain/repos/squash.js'
+import { Upkeep } from './domain/repos/upkeep.js'
 import { appServices } from './domain/spaces/services.js'
 import { webhookServices } from './domain/webhooks/index.js'
 import { XetContent } from './domain/xet/content.js'
@@ -98,6 +99,7 @@ const { version: VERSION } = createRequire(import.meta.url)('../package.json') a
 }
 const BUNDLES_SECONDS = 3600
 const LFS_GC_SECONDS = 24 * 3600
+const UPKEEP_SECONDS = 24 * 3600
 const TRENDING_SECONDS = 15 * 60
 const TOKEN_SWEEP_SECONDS = 3600
 
@@ -194,13 +196,16 @@ export async function openDomain(config: Config, log: Logger, closer: Closer) {
       }),
     ),
   )
-  jobs.handle('repo.maintain', async (job) => {
-    const repo = await stores.repos.findById(job.key)
-    if (repo?.state !== 'ready') return
-    await policy.requireWritable(repo)
-    await git.maintain(repo.id)
-    await recorder.measure(repo)
-  })
+  const upkeep = new Upkeep({ ...stores, git, policy, recorder })
+  jobs.handle(
+    'repo.maintain',
+    unlessBackup((job) => upkeep.maintain(job.key)),
+  )
+  jobs.handleEvery(
+    'repo.upkeep',
+    UPKEEP_SECONDS,
+    unlessBackup((_, signal) => upkeep.planAll(signal)),
+  )
   const downloads = closer.add(
     new Downloads({ ...stores, onError: (err) => log.warn({ err }, 'downloads not counted') }),
     (it) => it.flush(),

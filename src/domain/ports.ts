@@ -323,6 +323,8 @@ export interface GitEngine {
   prune(id: RepoId): Promise<void>
   /** Cheap upkeep after pushes; writers may go on. */
   maintain(id: RepoId): Promise<void>
+  /** Whether `maintain` would do anything; costs a look into a few directories. */
+  needsMaintenance(id: RepoId): Promise<boolean>
   /** Output of `git fsck --full`; empty = clean. */
   fsck(id: RepoId): Promise<string[]>
   /** For backups: brings the object files to a directory, beside running writers, and answers their names. */

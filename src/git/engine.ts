@@ -33,7 +33,7 @@ import {
   importObjects,
   objectsReach,
 } from './transfer.js'
-import { bytesUnder, fsck, maintain, prune } from './upkeep.js'
+import { bytesUnder, fsck, maintain, needsMaintenance, prune } from './upkeep.js'
 
 /** Oldest git with all that is used here: `merge-tree --write-tree` (2.38), `cat-file --batch-command` and `core.fsync` (2.36). */
 /** Pages of the log before this one cost git next to nothing. */
@@ -197,6 +197,7 @@ export async function openGit(options: GitOptions): Promise<Git> {
       forget(id)
       await fetches.drop(id)
     },
+    needsMaintenance: (id) => needsMaintenance(dir(id)),
     maintain: async (id) => {
       await maintain(dir(id))
     },

@@ -10,6 +10,7 @@ import { dirname } from 'node:path'
 import type { Duplex } from 'node:stream'
 import { tail } from '../lib/tail.js'
 import type { LauncherReport, LaunchOrder } from './launcher.js'
+import { lowerPriority } from './priority.js'
 
 const socketPath = process.argv[2] ?? ''
 const running = new Map<number, ChildProcess>()
@@ -27,13 +28,22 @@ process.on('disconnect', () => {
 })
 report({ id: 0 })
 
-async function start({ id, token, args, cwd, env, channel }: LaunchOrder): Promise<void> {
+async function start({
+  id,
+  token,
+  args,
+  cwd,
+  env,
+  channel,
+  background,
+}: LaunchOrder): Promise<void> {
   const sockets = await Promise.all(
     Array.from({ length: channel ? 3 : 2 }, (_, n) => meet(`${token}${n}`)),
   )
   const [stdin, stdout, third] = sockets as [Socket, Socket, Socket | undefined]
   const stdio = [stdin, stdout, 'pipe' as const, ...(third ? ['pipe' as const] : [])]
   const child = spawn('git', args, { cwd, env, stdio })
+  if (background) lowerPriority(child.pid)
   // git has its own descriptors of them now
   stdin.destroy()
   stdout.destroy()

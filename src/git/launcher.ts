@@ -23,6 +23,7 @@ export interface LaunchOrder {
   readonly env: Readonly<Record<string, string>>
   /** fd 3 of git is connected, too. */
   readonly channel: boolean
+  readonly background: boolean
 }
 
 /** Of the process `id`: started, ended, or not started. Id 0 is the launcher itself, ready. */

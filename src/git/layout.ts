@@ -7,6 +7,7 @@ import { hasEnded, PROCESS_INSTANCE } from '../lib/process-instance.js'
 
 /*
  * data/git/config                         settings that every repository includes
+ * data/git/attributes                     files that are packed without looking for deltas
  * data/git/repos/ab/cd/repo_abcd….git     one bare repository, named by its immutable id
  * data/git/trash/…                        directories on their way out
  */
@@ -37,9 +38,9 @@ export class GitLayout {
   async prepare(hooksDir: string): Promise<void> {
     await mkdir(join(this.root, 'repos'), { recursive: true })
     await mkdir(join(this.root, 'trash'), { recursive: true })
-    const temporary = `${this.sharedConfig}.${newId()}`
-    await writeFile(temporary, sharedConfig(hooksDir), { flush: true })
-    await rename(temporary, this.sharedConfig)
+    const attributes = join(this.root, 'attributes')
+    await replaceFile(attributes, ATTRIBUTES)
+    await replaceFile(this.sharedConfig, sharedConfig(hooksDir, attributes))
   }
 
   async create(
@@ -96,6 +97,23 @@ export class GitLayout {
   }
 }
 
+async function replaceFile(path: string, text: string): Promise<void> {
+  const temporary = `${path}.${newId()}`
+  await writeFile(temporary, text, { flush: true })
+  await rename(temporary, path)
+}
+
+/** Compressed already, or numbers without likeness: looking for deltas costs minutes and saves nothing. */
+const ATTRIBUTES = [
+  ...['7z', 'bz2', 'gz', 'jar', 'lz4', 'rar', 'rpm', 'tgz', 'whl', 'xz', 'zip', 'zst'],
+  ...['avif', 'flac', 'gif', 'jpeg', 'jpg', 'm4a', 'mkv', 'mov', 'mp3', 'mp4', 'ogg', 'opus'],
+  ...['pdf', 'png', 'webm', 'webp'],
+  ...['arrow', 'bin', 'ckpt', 'gguf', 'h5', 'msgpack', 'npy', 'npz', 'onnx', 'parquet', 'pkl'],
+  ...['pt', 'pth', 'safetensors', 'tflite'],
+]
+  .map((it) => `*.${it} -delta\n`)
+  .join('')
+
 export function repositoryConfig(objectFormat: ObjectFormat): string {
   const sha256 = objectFormat === 'sha256'
   return `[core]
@@ -119,14 +137,15 @@ export const RECEIVE_FSCK: readonly string[] = [
   'gitmodulesParse=warn',
 ]
 
-function sharedConfig(hooksDir: string): string {
+function sharedConfig(hooksDir: string, attributesFile: string): string {
   return `# written by packhorse at every start; settings of one repository belong into its own config
 [core]
 	hooksPath = ${JSON.stringify(hooksDir)}
 	fsync = committed,loose-object,reference
 	fsyncMethod = batch
 	logAllRefUpdates = false
-	bigFileThreshold = 64m
+	bigFileThreshold = 32m
+	attributesFile = ${JSON.stringify(attributesFile)}
 [transfer]
 	fsckObjects = true
 	advertiseSID = false
@@ -159,6 +178,7 @@ ${RECEIVE_FSCK.map((it) => `\t${it.replace('=', ' = ')}\n`).join('')}[uploadpack
 	threads = 2
 	windowMemory = 256m
 	writeReverseIndex = true
+	writeBitmapLookupTable = true
 [fetch]
 	writeCommitGraph = false
 [maintenance]

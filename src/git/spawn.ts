@@ -6,6 +6,7 @@ import type { Quarantine } from '../domain/ports.js'
 import { tail } from '../lib/tail.js'
 import { GIT_COMMANDS, type GitCommand } from './commands.js'
 import { Launcher, type LaunchOrder } from './launcher.js'
+import { lowerPriority } from './priority.js'
 
 export interface GitProcess {
   readonly pid: number
@@ -26,6 +27,8 @@ export interface GitOptions {
   /** Opens fd 3 as a socket that git hands down to its hooks. */
   readonly channel?: boolean
   readonly signal?: AbortSignal
+  /** Work that nobody waits for: one thread, and after everything else on the machine. */
+  readonly background?: boolean
 }
 
 const BASE_ENV: Readonly<Record<string, string>> = {
@@ -69,7 +72,10 @@ export async function startGit(
   args: readonly string[],
   options: GitOptions,
 ): Promise<GitProcess> {
-  const settings = [...GIT_COMMANDS[command], ...(options.config ?? [])].flatMap((it) => ['-c', it])
+  const threads = options.background ? ['pack.threads=1'] : []
+  const settings = [...GIT_COMMANDS[command], ...(options.config ?? []), ...threads].flatMap(
+    (it) => ['-c', it],
+  )
   const quarantine = options.quarantine && {
     GIT_OBJECT_DIRECTORY: options.quarantine.objectDirectory,
     GIT_ALTERNATE_OBJECT_DIRECTORIES: options.quarantine.alternates,
@@ -79,6 +85,7 @@ export async function startGit(
     cwd: options.cwd,
     env: { ...BASE_ENV, ...quarantine, ...options.env },
     channel: options.channel ?? false,
+    background: options.background ?? false,
   }
   running += 1
   const git = await (launcher?.ready ? launch(launcher, order) : spawnHere(order)).catch((err) => {
@@ -111,12 +118,13 @@ async function launch(by: Launcher, order: Order): Promise<GitProcess> {
   return { ...git, exited, stderr: () => said }
 }
 
-async function spawnHere({ args, cwd, env, channel }: Order): Promise<GitProcess> {
+async function spawnHere({ args, cwd, env, channel, background }: Order): Promise<GitProcess> {
   const child: ChildProcess = spawn('git', args, {
     cwd,
     env,
     stdio: ['pipe', 'pipe', 'pipe', ...(channel ? (['pipe'] as const) : [])],
   })
+  if (background) lowerPriority(child.pid)
   const { stdin, stdout, stderr } = child
   if (!stdin || !stdout || !stderr) throw new HubError('git_failed', 'git could not be started')
   const failed = once(child, 'error').then(([err]) => {

@@ -1,39 +1,114 @@
-import { readdir, stat } from 'node:fs/promises'
+import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { HubError } from '../domain/errors.js'
+import { hasEnded, PROCESS_INSTANCE } from '../lib/process-instance.js'
 import { runGit } from './spawn.js'
 
 /** Packs what refs reach into one pack with a bitmap and drops everything else, at once: the caller keeps writers out. */
 export async function prune(directory: string): Promise<void> {
-  await runGit('pack-refs', ['--all', '--prune'], { cwd: directory })
-  await runGit('repack', ['-a', '-d', '-l', '-q', '--write-bitmap-index'], { cwd: directory })
-  await runGit('prune', ['--expire=now'], { cwd: directory })
-  await runGit('commit-graph', ['write', '--reachable'], { cwd: directory })
+  await alone(directory, async () => {
+    await runGit('pack-refs', ['--all', '--prune'], { cwd: directory })
+    await runGit('repack', ['-a', '-d', '-l', '-q', '--write-bitmap-index'], { cwd: directory })
+    await runGit('prune', ['--expire=now'], { cwd: directory })
+    await runGit('commit-graph', ['write', '--reachable'], { cwd: directory })
+  })
+}
+
+/**
+ * One repacking at a time, whichever process does it: two would take each other's packs away. Throws `busy` while
+ * another is at work; a lock whose process ended is nobody's.
+ */
+async function alone(directory: string, task: () => Promise<void>): Promise<void> {
+  const lock = join(directory, 'packhorse-upkeep.lock')
+  for (let attempt = 0; ; attempt += 1) {
+    try {
+      await writeFile(lock, PROCESS_INSTANCE, { flag: 'wx' })
+      break
+    } catch (err) {
+      if ((err as NodeJS.ErrnoException).code !== 'EEXIST') throw err
+      const owner = await readFile(lock, 'utf8').catch(() => '')
+      if (attempt > 0 || !hasEnded(owner))
+        throw new HubError('busy', 'this repository is being repacked')
+      await rm(lock, { force: true })
+    }
+  }
+  try {
+    await task()
+  } finally {
+    await rm(lock, { force: true })
+  }
 }
 
 const LOOSE_REFS = 200
 const LOOSE_OBJECTS = 300
 const PACKS = 12
+/** Packs below this many bytes are walked as fast as a bitmap is read. */
+const BITMAP_BYTES = 1024 * 1024
+/** Part of the packed bytes that may be outside the bitmap: a clone walks what it does not cover. */
+const UNCOVERED = 0.1
 
-/** After pushes: few loose refs, few packs, a commit-graph. Safe beside fetches and pushes; nothing unreachable is dropped. */
+/**
+ * After pushes: few loose refs, few packs in a geometric progression (so that the large ones are not written anew), one
+ * index and one bitmap over all of them, a commit-graph. Safe beside fetches and pushes, which look again for a pack that
+ * went away; nothing unreachable is dropped, and nothing that a push still keeps in its quarantine is seen. Runs at low
+ * priority.
+ */
 export async function maintain(directory: string): Promise<void> {
   const it = await measure(directory)
-  if (it.looseRefs > LOOSE_REFS) await runGit('pack-refs', ['--all', '--prune'], { cwd: directory })
-  if (it.looseObjects > LOOSE_OBJECTS || it.packs > PACKS) {
-    await runGit('repack', ['-d', '-l', '-q', '--geometric=2', '--write-midx'], { cwd: directory })
-    await runGit('commit-graph', ['write', '--reachable', '--changed-paths', '--split'], {
-      cwd: directory,
-    })
-  }
+  if (!needsPackRefs(it) && !needsRepack(it)) return
+  const options = { cwd: directory, background: true }
+  await alone(directory, async () => {
+    if (needsPackRefs(it)) await runGit('pack-refs', ['--all', '--prune'], options)
+    if (!needsRepack(it)) return
+    const format = ['--geometric=2', '--write-midx', '--write-bitmap-index']
+    await runGit('repack', ['-d', '-l', '-q', ...format], options)
+    await runGit('commit-graph', ['write', '--reachable', '--changed-paths', '--split'], options)
+  })
 }
 
-async function measure(
-  directory: string,
-): Promise<{ looseRefs: number; looseObjects: number; packs: number }> {
+/** Whether `maintain` would do anything. */
+export async function needsMaintenance(directory: string): Promise<boolean> {
+  const it = await measure(directory)
+  return needsPackRefs(it) || needsRepack(it)
+}
+
+function needsPackRefs({ looseRefs }: RepositoryShape): boolean {
+  return looseRefs > LOOSE_REFS
+}
+
+function needsRepack(it: RepositoryShape): boolean {
+  return (
+    it.looseObjects > LOOSE_OBJECTS ||
+    it.packs > PACKS ||
+    it.uncoveredBytes > Math.max(BITMAP_BYTES, it.packBytes * UNCOVERED)
+  )
+}
+
+interface RepositoryShape {
+  readonly looseRefs: number
+  readonly looseObjects: number
+  readonly packs: number
+  readonly packBytes: number
+  /** Of packs that came after the bitmap; all of them without one. */
+  readonly uncoveredBytes: number
+}
+
+async function measure(directory: string): Promise<RepositoryShape> {
   const objects = join(directory, 'objects')
-  const packs = (await names(join(objects, 'pack'))).filter((it) => it.endsWith('.pack')).length
-  // git's own estimate: objects spread evenly over 256 directories
-  const looseObjects = (await names(join(objects, '17'))).length * 256
-  return { looseRefs: await countFiles(join(directory, 'refs')), looseObjects, packs }
+  const files = await names(join(objects, 'pack'))
+  const statOf = async (name: string) => stat(join(objects, 'pack', name)).catch(() => undefined)
+  const bitmaps = await Promise.all(files.filter((it) => it.endsWith('.bitmap')).map(statOf))
+  const bitmapAt = Math.max(0, ...bitmaps.map((it) => it?.mtimeMs ?? 0))
+  const packs = await Promise.all(files.filter((it) => it.endsWith('.pack')).map(statOf))
+  const bytes = (of: typeof packs) => of.reduce((sum, it) => sum + (it?.size ?? 0), 0)
+  return {
+    looseRefs: await countFiles(join(directory, 'refs')),
+    // git's own estimate: objects spread evenly over 256 directories
+    looseObjects: (await names(join(objects, '17'))).length * 256,
+    packs: packs.length,
+    packBytes: bytes(packs),
+    uncoveredBytes: bytes(packs.filter((it) => (it?.mtimeMs ?? 0) > bitmapAt)),
+  }
 }
 
 async function countFiles(path: string): Promise<number> {

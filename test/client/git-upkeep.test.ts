@@ -1,6 +1,9 @@
 import { randomBytes } from 'node:crypto'
+import { readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { Upkeep } from '../../src/domain/repos/upkeep.js'
+import { PROCESS_INSTANCE } from '../../src/lib/process-instance.js'
 import {
   bareDir,
   commitFiles,
@@ -131,4 +134,79 @@ test('a push past its check is waited for before anything that needs the reposit
   expect(order).toEqual(['checked', 'held'])
   expect(await domain.git.pushesInFlight(id)).toBe(0)
   await expectNoGitLeft(hub)
+})
+
+test('after a large push one bitmap covers the packs, and the next pushes keep it', async () => {
+  const hub = await startTestHub()
+  const ada = await hub.user('ada')
+  await createRepo(hub, ada, 'repo')
+  const { id } = await readRepo(hub, 'ada', 'repo')
+  const bare = await bareDir(hub, 'ada', 'repo')
+  const url = hub.gitUrl('ada/repo', ada)
+  const work = await initWork(await tempDir(), 'work')
+  const many = Object.fromEntries(
+    Array.from({ length: 800 }, (_, n) => [`${n}.bin`, randomBytes(2_000)]),
+  )
+  await commitFiles(work, many)
+  await gitOk(work, ['push', '-q', url, 'main'])
+  const packFiles = async () => readdir(join(bare, 'objects/pack'))
+  expect(await hub.domain.git.needsMaintenance(id)).toBe(true)
+  // as the daily job finds it
+  const { stores } = hub.domain
+  const upkeep = new Upkeep({ ...hub.domain, ...stores })
+  await upkeep.planAll(new AbortController().signal)
+  await hub.domain.jobs.drain()
+  await expect.poll(() => hub.domain.git.needsMaintenance(id), { timeout: 30_000 }).toBe(false)
+  const large = (await packFiles()).find((it) => it.endsWith('.pack'))
+  expect((await packFiles()).filter((it) => it.endsWith('.bitmap'))).toHaveLength(1)
+  expect(await readdir(join(bare, 'objects/info/commit-graphs'))).toContain('commit-graph-chain')
+
+  await commitFiles(work, { 'more.bin': randomBytes(600_000), 'more.txt': 'x\n' })
+  for (let n = 0; n < 40; n += 1) await commitFiles(work, { 'n.txt': `${n}\n` })
+  await gitOk(work, ['push', '-q', url, 'main'])
+  expect(await hub.domain.git.needsMaintenance(id)).toBe(false)
+  await commitFiles(work, { 'again.bin': randomBytes(1_300_000) })
+  for (let n = 0; n < 40; n += 1) await commitFiles(work, { 'm.txt': `${n}\n` })
+  await gitOk(work, ['push', '-q', url, 'main'])
+  expect(await hub.domain.git.needsMaintenance(id)).toBe(true)
+  await hub.domain.git.maintain(id)
+  // the large pack was not written anew, and the bitmap counts everything
+  expect(await packFiles()).toContain(large)
+  const counted = await gitOk(bare, ['rev-list', '--count', '--objects', '--all'])
+  const byBitmap = ['rev-list', '--test-bitmap', 'HEAD']
+  expect((await git(bare, byBitmap)).stderr).toContain('OK!')
+  expect(
+    await gitOk(bare, ['rev-list', '--count', '--objects', '--use-bitmap-index', '--all']),
+  ).toBe(counted)
+  await expectClean(bare)
+})
+
+test('two repackings of one repository never run at once; a dead one is in nobody’s way', async () => {
+  const hub = await startTestHub()
+  const ada = await hub.user('ada')
+  await createRepo(hub, ada, 'repo')
+  const { id } = await readRepo(hub, 'ada', 'repo')
+  const bare = await bareDir(hub, 'ada', 'repo')
+  const work = await initWork(await tempDir(), 'work')
+  await gitOk(work, ['push', '-q', hub.gitUrl('ada/repo', ada), 'main'])
+  const lock = join(bare, 'packhorse-upkeep.lock')
+  await writeFile(lock, PROCESS_INSTANCE)
+  await expect(hub.domain.git.prune(id)).rejects.toMatchObject({ code: 'busy' })
+  await writeFile(lock, PROCESS_INSTANCE.replace(/-t\d+$/, '-t1'))
+  await hub.domain.git.prune(id)
+  expect(await readdir(bare)).not.toContain('packhorse-upkeep.lock')
+  await expectClean(bare)
+})
+
+test('files that are compressed already are packed as they are', async () => {
+  const hub = await startTestHub()
+  const ada = await hub.user('ada')
+  await createRepo(hub, ada, 'repo')
+  const bare = await bareDir(hub, 'ada', 'repo')
+  const told = await gitOk(bare, ['check-attr', 'delta', '--', 'a/b.safetensors', 'c.zip', 'd.txt'])
+  expect(told.split('\n').map((it) => it.split(': ').at(-1))).toEqual([
+    'unset',
+    'unset',
+    'unspecified',
+  ])
 })

@@ -16,7 +16,8 @@ beforeEach(async () => {
 
 afterEach(() => launcher.close())
 
-const start = (args: string[], channel = false) => launcher.start({ args, cwd, env, channel })
+const start = (args: string[], channel = false) =>
+  launcher.start({ args, cwd, env, channel, background: false })
 
 test('input, output, exit code and the end of stderr', async () => {
   const good = await start(['hash-object', '--stdin'])
