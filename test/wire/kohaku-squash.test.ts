@@ -135,3 +135,29 @@ test('old objects are gone from disk after a squash', async () => {
   const directory = hub.domain.git.directory((await readRepo(hub)).id)
   expect((await git(directory, ['cat-file', '-e', old])).code).not.toBe(0)
 })
+
+test('moving and deleting wait for a pruning that follows a squash', async () => {
+  const hub = await startTestHub()
+  const ada = await hub.user('ada')
+  await hub.api('/api/repos/create', { as: ada, body: { name: 'm' } })
+  const { id } = await readRepo(hub)
+  const { holds } = hub.domain.stores
+  const whilePruned = async (act: () => ReturnType<typeof hub.api>) => {
+    const hold = await holds.acquire({
+      repoId: id,
+      kind: 'pruning',
+      holder: 'the hub',
+      owner: 'test',
+      seconds: 60,
+    })
+    const [reply] = await Promise.all([
+      act(),
+      new Promise((resolve) => setTimeout(resolve, 200)).then(() => holds.release(hold?.id ?? '')),
+    ])
+    return reply.status
+  }
+  const body = { fromRepo: 'ada/m', toRepo: 'ada/n', type: 'model' }
+  expect(await whilePruned(() => hub.api('/api/repos/move', { as: ada, body }))).toBe(200)
+  const gone = { as: ada, method: 'DELETE', body: { name: 'n' } }
+  expect(await whilePruned(() => hub.api('/api/repos/delete', gone))).toBe(200)
+})

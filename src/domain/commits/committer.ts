@@ -6,6 +6,7 @@ import type { Actor } from '../events/events.js'
 import type { CommitStep, GitEngine, RefSnapshot, Signature } from '../ports.js'
 import type { PushPolicy } from '../refs/push-policy.js'
 import type { RefRecorder } from '../refs/recorder.js'
+import { HOLD_PATIENCE_MS, isShortHold } from '../repos/holds.js'
 import type { GitOid, LfsOid, LfsPointer, RefUpdate, Repo, User } from '../types.js'
 
 export interface CommitPlan {
@@ -26,8 +27,6 @@ const NOTHING: RefChange = { updates: [] }
 
 /** Contenders in other processes get a turn between two attempts; the wait grows so that many of them still all get through. */
 const MAX_ATTEMPTS = 60
-/** The hub's own holds end soon as a rule: a commit waits for them rather than fail. */
-const HOLD_PATIENCE_MS = 5_000
 
 /** Changes of refs made by the hub on behalf of a caller, one at a time per ref, ending in the same record as a push. */
 export class Committer {
@@ -175,14 +174,6 @@ export class Committer {
     const [one, other] = await Promise.all([a, b].map((it) => this.#git.readCommit(repo.id, it)))
     return one?.treeOid === other?.treeOid
   }
-}
-
-function isShortHold(err: unknown): boolean {
-  return (
-    err instanceof HubError &&
-    err.code === 'repo_locked' &&
-    ['squash', 'pruning'].includes(String(err.facts.hold))
-  )
 }
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))

@@ -67,3 +67,27 @@ export function lockedError(hold: Hold): HubError {
     { holdId: hold.id, hold: hold.kind },
   )
 }
+
+/** The hub's own holds end soon as a rule: who comes in between waits for them rather than fail. */
+export const HOLD_PATIENCE_MS = 5_000
+
+export function isShortHold(err: unknown): boolean {
+  return (
+    err instanceof HubError &&
+    err.code === 'repo_locked' &&
+    ['squash', 'pruning'].includes(String(err.facts.hold))
+  )
+}
+
+/** Does it again while the hub itself holds the repository. */
+export async function afterShortHolds<T>(act: () => Promise<T>): Promise<T> {
+  const giveUpAt = Date.now() + HOLD_PATIENCE_MS
+  for (;;) {
+    try {
+      return await act()
+    } catch (err) {
+      if (!isShortHold(err) || Date.now() > giveUpAt) throw err
+      await new Promise((resolve) => setTimeout(resolve, 50))
+    }
+  }
+}

@@ -11,6 +11,7 @@ import { poolOf, type Quotas } from '../quotas/quotas.js'
 import type { PushPolicy } from '../refs/push-policy.js'
 import { checkShortRefName } from '../refs/ref-names.js'
 import type { GateMode, Namespace, ObjectFormat, Repo, RepoKind, Visibility } from '../types.js'
+import { afterShortHolds } from './holds.js'
 import { initialFiles } from './initial-files.js'
 import { checkRepoName } from './names.js'
 import type { RepoStore } from './ports.js'
@@ -154,7 +155,7 @@ export class RepoRegistry {
     const namespace = await this.#namespace(to.namespace)
     if (namespace.id !== repo.namespaceId)
       this.#access.requireNamespace(actor.caller, namespace, 'write')
-    await this.#policy.requireWritable(repo)
+    await afterShortHolds(() => this.#policy.requireWritable(repo))
     const target = `${namespace.name}/${to.name}`
     return this.#repos.move(
       repo.id,
@@ -183,7 +184,7 @@ export class RepoRegistry {
       const { refs } = await this.#git.snapshot(repo.id)
       if (!refs.some((it) => it.name === `refs/heads/${defaultBranch}`))
         throw new HubError('revision_not_found', `Invalid rev id: ${defaultBranch.slice(0, 200)}`)
-      await this.#policy.requireWritable(repo)
+      await afterShortHolds(() => this.#policy.requireWritable(repo))
       await this.#git.setHead(repo.id, defaultBranch)
     }
     const set = Object.fromEntries(
@@ -196,7 +197,7 @@ export class RepoRegistry {
 
   /** The name is free at once; the bytes go in the background. */
   async delete(repo: Repo, actor: Actor): Promise<void> {
-    await this.#policy.requireWritable(repo)
+    await afterShortHolds(() => this.#policy.requireWritable(repo))
     await this.#repos.markDeleting(repo.id, makeEvent('repo.delete', actor, repo))
   }
 
