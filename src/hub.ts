@@ -105,12 +105,13 @@ const TOKEN_SWEEP_SECONDS = 3600
 
 const HOOKS_DIR = fileURLToPath(new URL('../hooks', import.meta.url))
 
-function gitOptions({ dataDir, fetchCacheBytes, packProcesses, packWaitMs }: Config) {
+function gitOptions({ dataDir, fetchCacheBytes, packProcesses, packWaitMs, workers }: Config) {
   return {
     root: join(dataDir, 'git'),
     hooksDir: HOOKS_DIR,
     fetchCache: { root: join(dataDir, 'cache', 'fetches'), maxBytes: fetchCacheBytes },
     packProcesses,
+    workers,
     packWaitMs,
   }
 }

@@ -22,10 +22,8 @@ export type Lane = 'big' | 'small' | 'open'
 export class Admission {
   readonly #lanes: Readonly<Record<Lane, FairQueue>>
 
-  /** `packProcesses` 0 = by cores and memory. */
-  constructor(options: { packProcesses: number; maxWaitMs: number }) {
-    const slots = options.packProcesses || packProcessesOf(availableParallelism(), memory())
-    const { maxWaitMs } = options
+  /** `slots`: packs of the big lane at once. */
+  constructor({ slots, maxWaitMs }: { slots: number; maxWaitMs: number }) {
     // one repository, however dear, leaves something to the others
     const lane = (slots: number, slotsPerThing: number) =>
       new FairQueue({
@@ -93,8 +91,11 @@ export class Admission {
   }
 }
 
-export function packProcessesOf(cores: number, memoryBytes: number): number {
-  return Math.max(2, Math.min(cores, Math.floor(memoryBytes / BYTES_PER_PACK)))
+/** One worker's share of the packs made at once; 0 = by cores and memory, two at least so that one is left to the others. */
+export function slotsOf(packProcesses: number, workers: number): number {
+  if (packProcesses > 0) return Math.max(1, Math.floor(packProcesses / workers))
+  const fit = Math.min(availableParallelism(), Math.floor(memory() / BYTES_PER_PACK))
+  return Math.max(2, Math.floor(fit / workers))
 }
 
 function memory(): number {

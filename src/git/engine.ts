@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { LRUCache } from 'lru-cache'
 import type { GitEngine, RefSnapshot } from '../domain/ports.js'
 import type { Ref, RefUpdate, RepoId } from '../domain/types.js'
-import { Admission } from './admission.js'
+import { Admission, slotsOf } from './admission.js'
 import { reachesAll, writeBundle } from './bundle.js'
 import { CatFilePool } from './cat-file.js'
 import { CommitOrders, walkCommits } from './commit-order.js'
@@ -57,6 +57,8 @@ export interface GitOptions {
   readonly fetchCache: { readonly root: string; readonly maxBytes: number }
   /** Packs made at once; 0 = by cores and memory. */
   readonly packProcesses: number
+  /** Processes that serve: they share these between them. */
+  readonly workers: number
   /** How long a fetch waits for its turn. */
   readonly packWaitMs: number
 }
@@ -77,7 +79,7 @@ export async function openGit(options: GitOptions): Promise<Git> {
   const dir = (id: RepoId) => layout.directory(id)
   const reads = (id: RepoId) => new GitReads(dir(id), pool)
   const admission = new Admission({
-    packProcesses: options.packProcesses,
+    slots: slotsOf(options.packProcesses, options.workers),
     maxWaitMs: options.packWaitMs,
   })
   const fetches = new FetchCache({

@@ -14,7 +14,16 @@ import { wireBytes } from './request-log.js'
 
 /** What the gauges ask when somebody scrapes. */
 export interface Observed {
-  readonly git: { runningProcesses(): number }
+  readonly git: {
+    runningProcesses(): number
+    fetchCounts(): {
+      readonly made: number
+      readonly copied: number
+      readonly joined: number
+      readonly hits: number
+      readonly waiting: number
+    }
+  }
   readonly stores: {
     readonly jobs: { counts(): Promise<{ waiting: number; running: number; failing: number }> }
     readonly deliveries: { counts(): Promise<{ due: number; running: number; later: number }> }
@@ -97,6 +106,27 @@ export class Metrics {
 }
 
 function observeHub({ git, stores }: Observed, registers: Registry[]): void {
+  new Gauge({
+    name: 'packhorse_fetch_answers',
+    help: 'Answers to fetches since the start: made by git, put together from a pack on disk, read while they grew, read whole',
+    labelNames: ['how'],
+    registers,
+    collect() {
+      const { made, copied, joined, hits } = git.fetchCounts()
+      this.set({ how: 'made' }, made - copied)
+      this.set({ how: 'copied' }, copied)
+      this.set({ how: 'joined' }, joined)
+      this.set({ how: 'kept' }, hits)
+    },
+  })
+  new Gauge({
+    name: 'packhorse_fetches_waiting',
+    help: 'Fetches that wait for their turn',
+    registers,
+    collect() {
+      this.set(git.fetchCounts().waiting)
+    },
+  })
   new Gauge({
     name: 'packhorse_serving_processes',
     help: 'Processes that serve requests on this machine for this data',
