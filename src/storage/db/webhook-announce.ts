@@ -6,7 +6,7 @@ import type { Announcement, SiteChange, WebhookEvent } from '../../domain/webhoo
 import type { Db } from './open.js'
 import { now, pagesOf } from './rows.js'
 import type { Schema } from './schema.js'
-import { addToLanes } from './webhook-queue.js'
+import { addToLanes } from './webhook-lanes.js'
 
 type Tx = Transaction<Schema> | Db
 

@@ -12,7 +12,7 @@ import type {
 import type { Db } from './open.js'
 import { now } from './rows.js'
 import type { Schema } from './schema.js'
-import { addToLanes, hurryLanes } from './webhook-queue.js'
+import { addToLanes, hurryLanes } from './webhook-lanes.js'
 import { findWebhook, toSiteChange, withWatched } from './webhook-rows.js'
 
 export function webhookStore(db: Db): WebhookStore {
