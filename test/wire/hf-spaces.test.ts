@@ -191,6 +191,9 @@ test('a static Space always runs: there is nothing to pause or to give it', asyn
     gcTimeout: null,
     devMode: false,
   })
+  const { host } = (await hub.api(S, { as: ada })).json
+  expect(host).toBe(`${hub.url}/spaces/ada/app`)
+  expect((await fetch(`${host}/index.html`)).status).toBe(200)
   const calls: [string, unknown][] = [
     ['pause', {}],
     ['restart', {}],

@@ -1,6 +1,7 @@
 import { factsOf } from '../../domain/cards/tags.js'
 import type { GitOid, Repo, RepoFile } from '../../domain/types.js'
 import { streamJson } from '../../http/send-json.js'
+import { repoUrlPath } from '../../protocol/repo-path.js'
 import { readExpand } from './expand.js'
 import { fieldsOf, only } from './fields.js'
 import { boolParam } from './params.js'
@@ -30,8 +31,12 @@ async function info(it: HfRequest, revision: string): Promise<void> {
   const expand = readExpand(req, repo.kind)
   const commit = await readRevision(parts, repo, revision)
   const all = await fieldsAt(parts, repo, commit)
-  if (repo.kind === 'space' && (!expand || expand.has('runtime')))
-    all.runtime = toRuntime(await parts.spaces.runtime(repo), opened.right)
+  if (repo.kind === 'space' && (!expand || expand.has('runtime'))) {
+    const runtime = await parts.spaces.runtime(repo)
+    all.runtime = toRuntime(runtime, opened.right)
+    // where it is looked at: its page here, which leads on where pages have a host name of their own
+    all.host = runtime.url ?? `${parts.baseUrl(req)}${repoUrlPath(repo)}`
+  }
   const fields = expand ? only(all, expand) : usual(all, it)
   if (!expand && it.caller.user) fields.storage = await parts.quotas.storageBlock(repo)
   const withBlobs = boolParam(req, 'blobs') ?? false
