@@ -169,7 +169,7 @@ const Env = z.object({
     .min(32, 'must have at least 32 characters')
     .optional()
     .describe(
-      'key that stored signing keys are encrypted with; default: made in the data directory',
+      'key that stored secrets and signing keys are encrypted with; default: made in the data directory',
     ),
   MIRROR_LOCK_SECONDS: integer(10, 7 * 86_400)
     .default(3_600)

@@ -51,3 +51,14 @@ test('misspelt variables are noticed, those of Kubernetes are not ours', () => {
 test('every setting explains itself', () => {
   expect(SETTINGS.filter((it) => it.description.length < 5)).toEqual([])
 })
+
+test('the runner is a program, or a JSON array of it and its arguments', () => {
+  const runner = (text: string) => readConfig({ PACKHORSE_SPACE_RUNNER: text }).spaceRunner
+  expect(runner('/opt/my runner')).toEqual(['/opt/my runner'])
+  expect(runner('["/opt/runner", "--pool", "a b"]')).toEqual(['/opt/runner', '--pool', 'a b'])
+  for (const wrong of ['[', '[]', '[1]', '["a", ""]'])
+    expect(() => runner(wrong)).toThrow('PACKHORSE_SPACE_RUNNER: must be a program')
+  expect(() => readConfig({ PACKHORSE_SPACES_URL: 'spaces.example.org' })).toThrow(
+    'PACKHORSE_SPACES_URL: must be a http or https URL',
+  )
+})
