@@ -9,7 +9,7 @@ import { parseRepoPath, repoUrlPath } from '../../protocol/repo-path.js'
 import { actorOf } from './branches.js'
 import { intParam, linkNext } from './params.js'
 import type { HfParts, HfRequest, RepoRoute } from './parts.js'
-import { gatedOf } from './shapes.js'
+import { gatedOf, toHexId, toUserJson } from './shapes.js'
 
 const MAX_BODY = 1024 * 1024
 /** Clients before 1.0 read one page only. */
@@ -62,17 +62,13 @@ async function list(it: HfRequest): Promise<void> {
 
 /** Who asked agreed to share the e-mail address with the authors; who was let in without asking did not. */
 function toJson({ user, ...it }: AccessRequest, base: string) {
-  const id = user.id.toString(16).padStart(24, '0')
+  const id = toHexId(user.id)
   return {
     // a user has one request with a repository, so the user's id tells them apart
     requestId: id,
     user: {
       _id: id,
-      user: user.name,
-      fullname: user.fullname ?? user.name,
-      avatarUrl: `${base}/api/users/${user.name}/avatar`,
-      type: 'user',
-      isPro: false,
+      ...toUserJson(user, base),
       ...(it.askedAt !== null && user.email ? { email: user.email } : {}),
     },
     status: it.status,

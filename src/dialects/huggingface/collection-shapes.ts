@@ -1,6 +1,6 @@
 import type { Collection, CollectionItem } from '../../domain/collections/ports.js'
 import { slugOf } from '../../domain/collections/slug.js'
-import { gatedOf, idOf, lastModifiedOf } from './shapes.js'
+import { gatedOf, idOf, lastModifiedOf, toHexId } from './shapes.js'
 
 /** A collection with these of its items (huggingface-wire B8). */
 export function toCollectionJson(
@@ -63,7 +63,7 @@ function toItem(it: CollectionItem, position: number, base: string) {
 function ownerOf(it: Collection, base: string) {
   const place = it.namespaceType === 'org' ? 'organizations' : 'users'
   return {
-    _id: it.namespaceId.toString(16).padStart(24, '0'),
+    _id: toHexId(it.namespaceId),
     name: it.namespace,
     fullname: it.namespaceFullname ?? it.namespace,
     avatarUrl: `${base}/api/${place}/${it.namespace}/avatar`,

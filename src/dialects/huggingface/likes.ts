@@ -4,7 +4,7 @@ import { HubError } from '../../domain/errors.js'
 import { callerOf } from '../../http/caller.js'
 import { intParam, linkNext } from './params.js'
 import type { HfParts, HfRequest, RepoRoute } from './parts.js'
-import { idOf } from './shapes.js'
+import { idOf, toUserJson } from './shapes.js'
 
 const PAGE = 500
 
@@ -40,10 +40,7 @@ async function listLikers({ req, res, parts, opened }: HfRequest): Promise<void>
   if (rows.length > limit) setNext(req, res, parts, offset + limit)
   res.json(
     rows.slice(0, limit).map(({ user, at }) => ({
-      user: user.name,
-      fullname: user.fullname ?? user.name,
-      avatarUrl: `${parts.baseUrl(req)}/api/users/${user.name}/avatar`,
-      type: 'user',
+      ...toUserJson(user, parts.baseUrl(req)),
       likedAt: at,
     })),
   )

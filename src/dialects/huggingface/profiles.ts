@@ -4,6 +4,7 @@ import { type Namespace, type Org, REPO_KINDS, type User } from '../../domain/ty
 import { callerOf } from '../../http/caller.js'
 import { intParam, linkNext } from './params.js'
 import type { HfParts } from './parts.js'
+import { toHexId, toUserJson } from './shapes.js'
 
 const PAGE = 500
 
@@ -72,7 +73,7 @@ async function userOverview(parts: HfParts, req: Request, user: User) {
   const base = parts.baseUrl(req)
   return {
     ...toUserJson(user, base),
-    _id: user.id.toString(16).padStart(24, '0'),
+    _id: toHexId(user.id),
     isFollowing: (await parts.follows.isFollowing(callerOf(req), user)) ?? false,
     ...(typeof profile.bio === 'string' ? { details: profile.bio } : {}),
     ...(await countRepos(parts, req, user)),
@@ -83,7 +84,7 @@ async function userOverview(parts: HfParts, req: Request, user: User) {
     numFollowing: count.following,
     numFollowers: count.followers,
     orgs: orgs.map((it) => ({
-      id: it.orgId.toString(16).padStart(24, '0'),
+      id: toHexId(it.orgId),
       name: it.orgName,
       fullname: it.orgFullname ?? it.orgName,
       avatarUrl: `${base}/api/organizations/${it.orgName}/avatar`,
@@ -99,7 +100,7 @@ async function orgOverview(parts: HfParts, req: Request, org: Org) {
     parts.follows.isFollowing(callerOf(req), org),
   ])
   return {
-    _id: org.id.toString(16).padStart(24, '0'),
+    _id: toHexId(org.id),
     name: org.name,
     fullname: org.fullname ?? org.name,
     avatarUrl: `${parts.baseUrl(req)}/api/organizations/${org.name}/avatar`,
@@ -123,16 +124,6 @@ async function countRepos(parts: HfParts, req: Request, namespace: Namespace) {
   )
   const [numModels, numDatasets, numSpaces] = counts
   return { numModels, numDatasets, numSpaces }
-}
-
-function toUserJson(user: User, base: string) {
-  return {
-    user: user.name,
-    fullname: user.fullname ?? user.name,
-    avatarUrl: `${base}/api/users/${user.name}/avatar`,
-    isPro: false,
-    type: 'user',
-  }
 }
 
 async function sendUsers(

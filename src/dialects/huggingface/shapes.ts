@@ -1,12 +1,28 @@
 import type { Entry } from '../../domain/content/contents.js'
 import type { CommitInfo } from '../../domain/ports.js'
-import type { GateMode, LfsOid, Repo, RepoFile } from '../../domain/types.js'
+import type { GateMode, LfsOid, Repo, RepoFile, User } from '../../domain/types.js'
 
 /** Pieces of answers that several routes share (huggingface-wire B2.1, C3.3). */
 
 /** `_id`: 24 hex digits, which JavaScript clients take for the id. */
 export function hexId(repo: Repo): string {
-  return repo.seq.toString(16).padStart(24, '0')
+  return toHexId(repo.seq)
+}
+
+/** The same of an account's number. */
+export function toHexId(id: number): string {
+  return id.toString(16).padStart(24, '0')
+}
+
+/** A user as lists show one (huggingface-wire B11). */
+export function toUserJson(user: User, base: string) {
+  return {
+    user: user.name,
+    fullname: user.fullname ?? user.name,
+    avatarUrl: `${base}/api/users/${user.name}/avatar`,
+    isPro: false,
+    type: 'user',
+  }
 }
 
 export function idOf(repo: Repo): string {
