@@ -92,7 +92,11 @@ describe('what is sent', () => {
     expect({ ...left, webhook: {} }).toEqual({ ...came, webhook: {} })
     const lab = await hub.domain.organizations.read('lab')
     expect(came.movedTo).toEqual({ name: 'lab/app', owner: { id: String(lab.id) } })
-    expect(came.repo).toMatchObject({ type: 'space', name: 'ada/app' })
+    expect(came.repo).toMatchObject({
+      type: 'space',
+      name: 'ada/app',
+      owner: { id: String(ada.user.id) },
+    })
   })
 
   test('branches, tags and their deletion are updated refs; datasets have their own address', async () => {

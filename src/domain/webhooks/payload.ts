@@ -25,7 +25,12 @@ export function payloadOf(
       : {}),
     ...(told.updatedConfig ? { updatedConfig: told.updatedConfig } : {}),
     ...(told.movedTo
-      ? { movedTo: { name: told.movedTo, owner: { id: String(event.movedToOwnerId) } } }
+      ? {
+          movedTo: {
+            name: told.movedTo,
+            owner: { id: String(event.owners?.to ?? event.repo.namespaceId) },
+          },
+        }
       : {}),
     webhook: { id: webhook.id, version: 3 },
   }
@@ -48,7 +53,7 @@ function repoOf(event: WebhookEvent, baseUrl: string) {
     id: repo.seq.toString(16).padStart(24, '0'),
     private: repo.visibility !== 'public',
     url: urlsOf(event, baseUrl),
-    owner: { id: String(repo.namespaceId) },
+    owner: { id: String(event.owners?.from ?? repo.namespaceId) },
     ...(repo.headOid ? { headSha: repo.headOid } : {}),
     tags: repo.tags,
   }

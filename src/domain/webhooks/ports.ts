@@ -68,8 +68,8 @@ export interface WebhookEvent {
     Repo,
     'id' | 'seq' | 'kind' | 'namespace' | 'name' | 'namespaceId' | 'visibility' | 'headOid'
   > & { readonly tags: readonly string[] }
-  /** Owner of the place it moved to. */
-  readonly movedToOwnerId?: number
+  /** Of a move: owners of the place that was left and of the one it is at. */
+  readonly owners?: { readonly from: number; readonly to: number }
 }
 
 export type DeliveryStatus = 'waiting' | 'delivered' | 'failed' | 'dropped'

@@ -37,7 +37,8 @@ export async function announce(tx: Tx, event: HubEvent): Promise<void> {
     })),
   )
   if (each.length === 0) return
-  const eventId = await addEvent(tx, snapshotOf(event.repo, repo, told))
+  const left = told.movedTo === undefined ? undefined : await findNamespaceId(tx, event)
+  const eventId = await addEvent(tx, snapshotOf(event.repo, repo, told, left))
   await addToLanes(
     tx,
     each.map((it) => ({ ...it, event_id: eventId })),
@@ -101,11 +102,22 @@ async function readRepo(tx: Tx, repoId: string) {
     .executeTakeFirstOrThrow()
 }
 
+/** The owner before the event. */
+async function findNamespaceId(tx: Tx, { repo }: HubEvent): Promise<number | undefined> {
+  const row = await tx
+    .selectFrom('namespace')
+    .select('id')
+    .where('name_key', '=', nameKey(repo?.namespace ?? ''))
+    .executeTakeFirst()
+  return row?.id
+}
+
 /** A move is told of the address that was left. */
 function snapshotOf(
   { id, namespace, name }: NonNullable<HubEvent['repo']>,
   row: Awaited<ReturnType<typeof readRepo>>,
   told: Announcement,
+  leftId: number | undefined,
 ): WebhookEvent {
   return {
     told,
@@ -120,7 +132,7 @@ function snapshotOf(
       headOid: row.head_oid,
       tags: JSON.parse(row.tags ?? '[]') as string[],
     },
-    ...(told.movedTo ? { movedToOwnerId: row.namespace_id } : {}),
+    ...(leftId === undefined ? {} : { owners: { from: leftId, to: row.namespace_id } }),
   }
 }
 
