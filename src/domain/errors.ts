@@ -64,5 +64,8 @@ export function isGateForLogin({ code, facts }: HubError): boolean {
 /** Anything unknown becomes `internal` with a fixed message, so nothing inner leaks to a caller. */
 export function asHubError(err: unknown): HubError {
   if (err instanceof HubError) return err
+  // a path with %ff in it: what a caller sent, wherever it was first decoded
+  if (err instanceof URIError)
+    return new HubError('invalid_input', 'The path is not percent-encoded correctly.', {}, err)
   return new HubError('internal', 'internal error', {}, err)
 }

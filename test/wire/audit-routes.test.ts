@@ -1,11 +1,9 @@
-import { createHash } from 'node:crypto'
-import Database from 'better-sqlite3'
 import express from 'express'
 import { pino } from 'pino'
 import { expect, test } from 'vitest'
 import { noteRead, recordActs } from '../../src/http/audit.js'
 import { listen, newApp } from '../../src/http/server.js'
-import type { TestHub } from '../support/hub.js'
+import { changedTables, openDigest } from '../support/database-digest.js'
 import { ROWS } from '../support/permission-rows.js'
 import { type CallerName, type Row, type Stage, setStage } from '../support/permissions.js'
 
@@ -25,39 +23,6 @@ const READ_BY_POST = [
   /check-name/,
   /telemetry/,
 ]
-/** Not acts: what the hub keeps for itself or derives when somebody asks (languages, counters, jobs, when a credential was used last, the log). */
-const OWN_TABLES = ['event', 'job', 'login_attempt', 'setting', 'repo_language']
-const OWN_COLUMNS = ['last_used_at', 'downloads', 'trending_score', 'expires_at']
-
-/** The hub's database, but for what is its own. */
-function openDigest(hub: TestHub) {
-  const db = new Database(hub.domain.config.db, { readonly: true })
-  const tables = db
-    .prepare("select name from sqlite_master where type = 'table' and name not like 'sqlite_%'")
-    .all()
-    .map((it) => (it as { name: string }).name)
-    .filter((it) => !OWN_TABLES.includes(it) && !it.startsWith('kysely'))
-  return {
-    tables,
-    /** What each table holds, as a hash. */
-    read: () =>
-      new Map(
-        tables.map((table) => {
-          const hash = createHash('sha256')
-          for (const row of db.prepare(`select * from "${table}"`).all())
-            hash.update(
-              JSON.stringify(row, (key, value) => (OWN_COLUMNS.includes(key) ? 0 : value)),
-            )
-          return [table, hash.digest('hex')]
-        }),
-      ),
-    close: () => db.close(),
-  }
-}
-
-const changed = (before: Map<string, string>, after: Map<string, string>) =>
-  [...after].filter(([table, hash]) => before.get(table) !== hash).map(([table]) => table)
-
 let number = 0
 
 async function send(stage: Stage, url: string, key: string, row: Row, caller: CallerName) {
@@ -105,7 +70,7 @@ test('every request that may write leaves an entry, and nothing changes without 
       const { method, entries } = await send(stage, stage.hub.url, key, row, caller)
       const after = digest.read()
       const reads = READ_BY_POST.some((it) => it.test(key))
-      const tables = changed(before, after)
+      const tables = changedTables(before, after)
       if (tables.length > 0 && entries.length === 0)
         wrong.push(`${key}: changed ${tables.join(', ')}, unrecorded`)
       if (method !== 'GET' && method !== 'HEAD' && !reads && entries.length === 0)
@@ -137,7 +102,7 @@ test('a route that writes and hides it is found by that', async () => {
     const row = { path: '/sneaky' } as Row
     const { entries } = await send(stage, url, 'POST /sneaky', row, 'owner')
     expect(entries).toEqual([])
-    expect(changed(before, digest.read())).toEqual(['org_member'])
+    expect(changedTables(before, digest.read())).toEqual(['org_member'])
   } finally {
     digest.close()
     server.close()

@@ -87,10 +87,11 @@ export class Fields {
     return Object.hasOwn(this.#values, name)
   }
 
-  /** Undefined when it was not sent; numbers count as text. */
+  /** Undefined when it was not sent; numbers count as text, a NUL is none. */
   text(name: string): string | null | undefined {
     const value = this.has(name) ? this.#values[name] : undefined
-    if (value === undefined || value === null || typeof value === 'string') return value
+    if (value === undefined || value === null) return value
+    if (typeof value === 'string' && !value.includes('\0')) return value
     if (typeof value === 'number') return String(value)
     this.#wrong(name)
     return undefined

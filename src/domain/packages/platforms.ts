@@ -111,13 +111,15 @@ export class Platforms {
     if (order.owner && platform.type === 'personal' && order.owner.id !== platform.owner.id)
       problems.add("Owner can't be changed")
     problems.throwIfAny()
-    await this.#stores.platforms.update(platform.id, {
+    const change = {
       ...(order.description ? { description: order.description } : {}),
       ...(order.defaultBranch ? { defaultBranch: order.defaultBranch } : {}),
       ...(order.released !== undefined ? { released: order.released } : {}),
       ...(order.visibility ? { visibility: order.visibility as Platform['visibility'] } : {}),
       ...(order.owner ? { ownerId: order.owner.id } : {}),
-    })
+    }
+    if (Object.keys(change).length === 0) return
+    await this.#stores.platforms.update(platform.id, change)
     await this.#audit(actor, platform, 'update')
   }
 
