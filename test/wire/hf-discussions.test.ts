@@ -225,7 +225,10 @@ test('the rest of the hub hears of everything that happens, with who did it', as
     ['discussion.delete', 'ada', 'm'],
   ])
   const facts = { num, title: 'A question', authorName: 'eve', isPullRequest: false }
-  expect(heard[0]?.data).toMatchObject({ discussion: { ...facts, status: 'open' } })
+  expect(heard[0]?.data).toMatchObject({
+    discussion: { ...facts, status: 'open' },
+    comment: { id: events[0].id, content: 'why?', authorName: 'eve' },
+  })
   expect(heard[1]?.data).toMatchObject({
     discussion: facts,
     comment: { id: events[1].id, content: 'because', authorName: 'ada', hidden: false },

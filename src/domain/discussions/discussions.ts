@@ -1,6 +1,6 @@
 import type { Committer } from '../commits/committer.js'
 import { HubError } from '../errors.js'
-import { commentEvent, discussionEvent } from '../events/discussion-events.js'
+import { commentEvent, discussionEvent, discussionOpened } from '../events/discussion-events.js'
 import type { Discussion, DiscussionComment, Repo } from '../types.js'
 import { commentEvents, updateEvents } from './change-events.js'
 import {
@@ -48,7 +48,7 @@ export class Discussions {
         authorId: author.id,
         baseRef: null,
       },
-      (made) => discussionEvent('discussion.create', who.actor, repo, made),
+      (made, first) => discussionOpened(who.actor, repo, made, first),
     )
   }
 

@@ -76,7 +76,10 @@ export interface CommentVersion {
 
 export interface DiscussionStore {
   /** Takes the repository's next number. */
-  create(order: DiscussionOrder, event: (made: Discussion) => HubEvent): Promise<Discussion>
+  create(
+    order: DiscussionOrder,
+    event: (made: Discussion, first: DiscussionComment) => HubEvent,
+  ): Promise<Discussion>
   /** A pull request that nobody sees before a change opens it: its ref comes first. */
   reserve(order: DiscussionOrder): Promise<Discussion>
   find(repoId: RepoId, num: number): Promise<Discussion | undefined>

@@ -1,4 +1,4 @@
-import { discussionEvent } from '../events/discussion-events.js'
+import { discussionOpened } from '../events/discussion-events.js'
 import type { Actor } from '../events/events.js'
 import type { CommitInfo, GitEngine, RefSnapshot } from '../ports.js'
 import type { Discussion, GitOid, RefUpdate, Repo } from '../types.js'
@@ -56,12 +56,15 @@ export class PullTracker {
       const subject = (message.split('\n')[0] ?? '').slice(0, 500)
       return { type: 'commit', authorId, data: { subject, oid } }
     })
+    const set = { headOid: head }
+    if (pull.opened) return { num: pull.num, set, entries, events: () => [] }
+    const [first] = await this.#store.listEntries(repo.id, pull.num, 0, 1)
+    const said = first?.type === 'comment' ? first.comment : undefined
     return {
       num: pull.num,
-      set: { headOid: head, ...(pull.opened ? {} : { opened: true as const }) },
+      set: { ...set, opened: true },
       entries,
-      events: (now) =>
-        pull.opened ? [] : [discussionEvent('discussion.create', actor, repo, now)],
+      events: (now) => [discussionOpened(actor, repo, now, said)],
     }
   }
 

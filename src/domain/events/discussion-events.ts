@@ -11,22 +11,26 @@ export type DiscussionChange = 'title' | 'status' | 'merge' | 'pin' | 'lock'
 export interface DiscussionEventData {
   readonly discussion: DiscussionFacts
   readonly change?: DiscussionChange
+  /** What was said first, when it is created. */
+  readonly comment?: CommentFacts
 }
 
 /** `data` of `discussion.comment.create` and `.update` (scope `discussion.comment`); the first comment has none of its own. */
 export interface CommentEventData {
   readonly discussion: DiscussionFacts
-  readonly comment: {
-    /** 24 hex digits. */
-    readonly id: string
-    readonly authorId: number | null
-    readonly authorName: string | null
-    /** Absent when hidden. */
-    readonly content?: string
-    readonly hidden: boolean
-    readonly edited: boolean
-    readonly createdAt: string
-  }
+  readonly comment: CommentFacts
+}
+
+export interface CommentFacts {
+  /** 24 hex digits. */
+  readonly id: string
+  readonly authorId: number | null
+  readonly authorName: string | null
+  /** Absent when hidden. */
+  readonly content?: string
+  readonly hidden: boolean
+  readonly edited: boolean
+  readonly createdAt: string
 }
 
 export interface DiscussionFacts {
@@ -46,8 +50,21 @@ export interface DiscussionFacts {
   readonly mergeCommitId?: string
 }
 
+export function discussionOpened(
+  actor: Actor,
+  repo: Repo,
+  discussion: Discussion,
+  first: DiscussionComment | undefined,
+): HubEvent {
+  const data: DiscussionEventData = {
+    discussion: factsOf(discussion),
+    ...(first ? { comment: commentFacts(first) } : {}),
+  }
+  return makeEvent('discussion.create', actor, repo, { ...data })
+}
+
 export function discussionEvent(
-  type: 'discussion.create' | 'discussion.update' | 'discussion.delete',
+  type: 'discussion.update' | 'discussion.delete',
   actor: Actor,
   repo: Repo,
   discussion: Discussion,
@@ -67,20 +84,16 @@ export function commentEvent(
   discussion: Discussion,
   comment: DiscussionComment,
 ): HubEvent {
-  const { id, authorId, authorName, hidden, edited, createdAt, content } = comment
   const data: CommentEventData = {
     discussion: factsOf(discussion),
-    comment: {
-      id,
-      authorId,
-      authorName,
-      ...(hidden ? {} : { content }),
-      hidden,
-      edited,
-      createdAt,
-    },
+    comment: commentFacts(comment),
   }
   return makeEvent(type, actor, repo, { ...data })
+}
+
+function commentFacts(it: DiscussionComment): CommentFacts {
+  const { id, authorId, authorName, hidden, edited, createdAt, content } = it
+  return { id, authorId, authorName, ...(hidden ? {} : { content }), hidden, edited, createdAt }
 }
 
 function factsOf(it: Discussion): DiscussionFacts {

@@ -78,8 +78,9 @@ function visibilityBefore(event: HubEvent): Visibility | undefined {
 }
 
 function ofDiscussion(event: HubEvent, action: 'create' | 'update' | 'delete'): Announcement {
-  const { discussion } = event.data as unknown as DiscussionEventData
-  return { domain: 'discussion', scope: 'discussion', action, discussion }
+  const { discussion, comment } = event.data as unknown as DiscussionEventData
+  const said = comment ? { comment } : {}
+  return { domain: 'discussion', scope: 'discussion', action, discussion, ...said }
 }
 
 function ofComment(event: HubEvent, action: 'create' | 'update'): Announcement {

@@ -9,7 +9,7 @@ import { HubError } from '../../domain/errors.js'
 import type { Discussion } from '../../domain/types.js'
 import { isoNow, newId } from '../../lib/ids.js'
 import { commentStore } from './discussion-comments.js'
-import { changeDiscussion, entriesOf } from './discussion-entries.js'
+import { changeDiscussion, entriesOf, selectEntries, toComment } from './discussion-entries.js'
 import { findDiscussion, selectDiscussions, toDiscussion } from './discussion-rows.js'
 import { addEvents } from './events.js'
 import type { Db } from './open.js'
@@ -28,7 +28,11 @@ export function discussionStore(db: Db): DiscussionStore {
     create: (order, event) =>
       db.transaction().execute(async (tx) => {
         const made = await insert(tx, order, { opened: 1 })
-        await addEvents(tx, [event(made)])
+        const first = await selectEntries(tx)
+          .where('repo_id', '=', made.repoId)
+          .where('num', '=', made.num)
+          .executeTakeFirstOrThrow()
+        await addEvents(tx, [event(made, toComment(first))])
         return made
       }),
     reserve: (order) => db.transaction().execute((tx) => insert(tx, order, { opened: 0 })),
