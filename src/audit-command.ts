@@ -86,14 +86,14 @@ export function addAuditCommand(
 async function printAudit(audit: AuditLog, filter: AuditFilter, format: Format): Promise<void> {
   if (format === 'csv') await write(`${CSV_FIELDS.map(([name]) => name).join(',')}\r\n`)
   for await (const entry of audit.each(filter)) {
-    if (process.stdout.destroyed) return // `| head` has enough
+    if (!process.stdout.writable) return // `| head` has enough
     await write(format === 'csv' ? csvLine(entry) : `${JSON.stringify(entry)}\n`)
   }
 }
 
 async function write(text: string): Promise<void> {
-  if (!process.stdout.write(text) && !process.stdout.destroyed)
-    await Promise.race([once(process.stdout, 'drain'), once(process.stdout, 'close')])
+  if (!process.stdout.write(text) && process.stdout.writable)
+    await once(process.stdout, 'drain').catch(() => undefined)
 }
 
 const CSV_FIELDS: readonly (readonly [string, (it: StoredEntry) => unknown])[] = [

@@ -1,5 +1,6 @@
+import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
-import { tempDir } from '../support/hub.js'
+import { runCommand, tempDir } from '../support/hub.js'
 import { packhorse, startProcess } from '../support/process.js'
 
 const json = (token: string, body: unknown) => ({
@@ -47,6 +48,12 @@ test('changes outlive kill -9 the moment they are acknowledged; the command line
   expect(head?.split(',').slice(0, 5)).toEqual(['id', 'at', 'action', 'outcome', 'actor'])
   expect(rows.length).toBeGreaterThanOrEqual(2)
   for (const row of rows) expect(row).toMatch(/,repo\.(create|refs|move),done,ada,token:/)
+  // a reader that has enough ends it quietly
+  const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
+  const piped = `"${process.execPath}" --import tsx "${main}" audit --data "${data}" | head -n 1`
+  const first = await runCommand('sh', ['-c', piped], { cwd: process.cwd() })
+  expect([first.code, first.stderr]).toEqual([0, ''])
+  expect(JSON.parse(first.stdout).action).toBe('cli.user.create')
   expect(await run('audit', '--until', '2020-01-01T00:00:00Z')).toBe('')
   const wrong = await packhorse(['audit', '--since', 'soon', '--data', data])
   expect([wrong.code, wrong.stderr]).toEqual([1, expect.stringContaining('ISO 8601')])

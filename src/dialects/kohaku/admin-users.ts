@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { HubError } from '../../domain/errors.js'
+import { makeEvent } from '../../domain/events/events.js'
 import type { Token, User } from '../../domain/types.js'
 import { check, readJson } from '../../http/body.js'
 import { InvitationBody, invitationWire, sendInvitation } from './invitations.js'
@@ -89,11 +90,15 @@ async function changeUser(it: KohakuRequest): Promise<void> {
   const user = await readUser(it)
   const body = check(ChangeBody, await readJson(it.req, MAX_JSON))
   if (body.email !== undefined) await accounts.changeEmail(user, body.email || null)
-  if (body.password !== undefined) await accounts.changePassword(user, body.password, actorOf(it.caller))
+  if (body.password !== undefined)
+    await accounts.changePassword(user, body.password, actorOf(it.caller))
   await stores.accounts.updateUser(user.id, {
     ...(body.is_active !== undefined ? { isActive: body.is_active } : {}),
     ...(body.is_admin !== undefined ? { isSiteAdmin: body.is_admin } : {}),
   })
+  const { is_active, is_admin } = body
+  const about = { user: user.name, is_active, is_admin, email: body.email !== undefined }
+  await stores.events.add(makeEvent('account.settings', actorOf(it.caller), undefined, about))
   it.res.json(await userWire(it.parts, await readUser(it)))
 }
 
@@ -149,6 +154,7 @@ async function listTokens(it: KohakuRequest, kind: Token['kind']): Promise<void>
 async function endSessions(it: KohakuRequest): Promise<void> {
   const user = await readUser(it)
   await it.parts.stores.accounts.deleteSessions(user.id)
+  await noteToken(it, { user: user.name, sessions: 'all', deleted: true })
   it.res.json({ success: true, message: `The sessions of ${user.name} have ended` })
 }
 
@@ -156,7 +162,13 @@ async function deleteToken(it: KohakuRequest): Promise<void> {
   const user = await readUser(it)
   if (!(await it.parts.stores.accounts.deleteToken(user.id, param(it, 'id'))))
     throw new HubError('not_found', 'There is no such token.')
+  await noteToken(it, { user: user.name, id: param(it, 'id'), deleted: true })
   it.res.json({ success: true, message: 'Token revoked' })
+}
+
+function noteToken(it: KohakuRequest, about: Record<string, unknown>): Promise<void> {
+  const event = makeEvent('account.token', actorOf(it.caller), undefined, about)
+  return it.parts.stores.events.add(event)
 }
 
 async function readUser(it: KohakuRequest): Promise<User> {

@@ -3,6 +3,7 @@ import type { Access } from '../../domain/access/access.js'
 import type { ActionSigner } from '../../domain/access/signed-actions.js'
 import type { Login } from '../../domain/accounts/login.js'
 import type { AccountStore } from '../../domain/accounts/ports.js'
+import type { EventStore } from '../../domain/events/ports.js'
 import type { LfsObjects } from '../../domain/lfs/objects.js'
 import type { GitEngine } from '../../domain/ports.js'
 import type { BranchProtection } from '../../domain/refs/protection.js'
@@ -23,6 +24,7 @@ export interface OutpostParts {
   readonly templates: IgnoreTemplates
   readonly stores: {
     readonly accounts: AccountStore
+    readonly events: EventStore
     readonly languages: LanguageStore
     readonly repos: RepoStore
   }

@@ -1,8 +1,9 @@
-import type { Router } from 'express'
+import type { Request, Router } from 'express'
 import { z } from 'zod'
 import { requireAccountHolder } from '../../domain/access/access.js'
 import { issueToken } from '../../domain/accounts/login.js'
 import { HubError } from '../../domain/errors.js'
+import { makeEvent } from '../../domain/events/events.js'
 import type { Token, User } from '../../domain/types.js'
 import { callerOf } from '../../http/caller.js'
 import { readValues, seconds } from './input.js'
@@ -24,7 +25,11 @@ const KeyBody = z.object({ name: Name })
  * password or an admin-role token: one that leaked must not make others that outlive it.
  */
 export function tokenRoutes(router: Router, parts: OutpostParts): void {
-  const { accounts } = parts.stores
+  const { accounts, events } = parts.stores
+  const note = (req: Request, about: Record<string, unknown>) =>
+    events.add(
+      makeEvent('account.token', { caller: callerOf(req), dialect: 'outpost' }, undefined, about),
+    )
 
   router.post('/auth/v1/pat', async (req, res) => {
     const user = requireAccountHolder(callerOf(req))
@@ -38,6 +43,7 @@ export function tokenRoutes(router: Router, parts: OutpostParts): void {
       role: 'write',
       expiresAt,
     })
+    await note(req, { id: token.id, name: token.name, role: token.role, expiresAt })
     res.status(201).json({ ...toPat(token), token: secret })
   })
   router.get('/auth/v1/pat', async (req, res) => {
@@ -48,7 +54,7 @@ export function tokenRoutes(router: Router, parts: OutpostParts): void {
     res.json(toPat(await read(requireAccountHolder(callerOf(req)), req.params.name)))
   })
   router.delete('/auth/v1/pat/:name', async (req, res) => {
-    await remove(requireAccountHolder(callerOf(req)), req.params.name)
+    await remove(req, req.params.name)
     res.status(204).end()
   })
 
@@ -58,6 +64,7 @@ export function tokenRoutes(router: Router, parts: OutpostParts): void {
     await refuseTaken(user, KEY_PREFIX + name)
     const order = { userId: user.id, name: KEY_PREFIX + name, role: 'write' } as const
     const { token, secret } = await issueToken(accounts, order)
+    await note(req, { id: token.id, name: token.name, role: token.role })
     res.status(201).json({ ...toKey(token), key: `${name}$${secret}` })
   })
   router.get('/auth/v1/api_keys', async (req, res) => {
@@ -65,7 +72,7 @@ export function tokenRoutes(router: Router, parts: OutpostParts): void {
     res.json({ data: tokens.filter(isKey).map(toKey) })
   })
   router.delete('/auth/v1/api_keys/:name', async (req, res) => {
-    await remove(requireAccountHolder(callerOf(req)), KEY_PREFIX + req.params.name)
+    await remove(req, KEY_PREFIX + req.params.name)
     res.status(204).end()
   })
 
@@ -88,8 +95,11 @@ export function tokenRoutes(router: Router, parts: OutpostParts): void {
     return token
   }
 
-  async function remove(user: User, name: string): Promise<void> {
-    await accounts.deleteToken(user.id, (await read(user, name)).id)
+  async function remove(req: Request, name: string): Promise<void> {
+    const user = requireAccountHolder(callerOf(req))
+    const { id } = await read(user, name)
+    await accounts.deleteToken(user.id, id)
+    await note(req, { id, name, deleted: true })
   }
 }
 

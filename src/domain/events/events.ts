@@ -21,6 +21,7 @@ export const EVENT_TYPES = [
   'account.create',
   'account.token',
   'account.password',
+  'account.settings',
   'account.delete',
   'account.quota',
   'account.webhook',
