@@ -127,7 +127,7 @@ export async function openGit(options: GitOptions): Promise<Git> {
       })
     },
     openFetch: (repo, request, client, signal) =>
-      fetches.open(repo, refs.read(dir(repo.id)), request, client, signal),
+      fetches.open(repo, () => refs.read(dir(repo.id)), request, client, signal),
 
     writeBundle: async (id, signal, take) => {
       const giveBack = await admission.take('big', 'the hub', id, signal)

@@ -86,7 +86,8 @@ export async function uploadPack(it: GitRequest): Promise<void> {
   const signal = abortSignalOf(res)
   const request = readFetch(it, message)
   const client = clientOf(it)
-  const answer = request && (await parts.git.openFetch(opened.repo, request, client, signal))
+  const answer = request && (await openFetch(it, request, client, signal))
+  if (!answer && signal.aborted) return
   res.type('application/x-git-upload-pack-result')
   if (answer) return sendAnswer(it, answer, signal)
   await parts.git.runService(opened.repo.id, {
@@ -100,6 +101,21 @@ export async function uploadPack(it: GitRequest): Promise<void> {
     signal,
   })
   res.end()
+}
+
+/** Undefined when git has to be asked, or nobody waits for it any more. */
+async function openFetch(
+  { opened, parts }: GitRequest,
+  request: FetchRequest,
+  client: string,
+  signal: AbortSignal,
+): Promise<FetchAnswer | undefined> {
+  try {
+    return await parts.git.openFetch(opened.repo, request, client, signal)
+  } catch (err) {
+    if (signal.aborted) return undefined
+    throw err
+  }
 }
 
 /** Undefined when git has to read it. */

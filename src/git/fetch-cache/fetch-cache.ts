@@ -1,27 +1,24 @@
 import { createHash } from 'node:crypto'
 import { type FileHandle, open, rename, rm, stat, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
-import { Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { LRUCache } from 'lru-cache'
 import { HubError } from '../../domain/errors.js'
 import type { FetchAnswer, FetchClient, RefSnapshot } from '../../domain/ports.js'
 import type { ObjectFormat, RepoId } from '../../domain/types.js'
-import { type Block, type BlockSource, readBlock } from '../../lib/blocks.js'
 import { type FetchRequest, formatFetch } from '../../protocol/git-fetch.js'
-import type { Admission } from '../admission.js'
+import type { Admission, Lane } from '../admission.js'
+import { answerOf, keptAnswer } from './answer.js'
 import { CacheFiles } from './files.js'
 import { type Growth, LocalGrowth, RemoteGrowth } from './growth.js'
 import { PackJoiner } from './joined-pack.js'
-import { runUploadPack } from './make-answer.js'
+import { appendTo, runUploadPack } from './make-answer.js'
 import { type Tips, tipsOf } from './tips.js'
 
 /** Raised when the shape of the files, or of what git is asked, changes. */
 const FORMAT = 'packhorse fetch 1'
 const HEARTBEAT_MS = 5_000
-const TOUCH_AFTER_MS = 60_000
 const REPEAT_WITHIN_MS = 10 * 60_000
-const WRITE_AHEAD_BYTES = 4 * 1024 * 1024
 
 export interface FetchCacheOptions {
   readonly root: string
@@ -70,14 +67,13 @@ export class FetchCache {
   /** Undefined: this fetch is not kept, git has to be asked. Throws `busy`. */
   async open(
     repo: { id: RepoId; objectFormat: ObjectFormat },
-    snapshot: RefSnapshot,
+    readSnapshot: () => RefSnapshot,
     request: FetchRequest,
     client: FetchClient,
     signal: AbortSignal,
   ): Promise<FetchAnswer | undefined> {
-    const tips = tipsOf(snapshot)
-    if (this.#files.maxBytes === 0 || !request.wants.every((it) => tips.oids.has(it)))
-      return undefined
+    const tips = tipsOf(readSnapshot())
+    if (this.#files.maxBytes === 0 || !permits(tips, request)) return undefined
     const { id } = repo
     const message = formatFetch(request, repo.objectFormat)
     const tags = request.includeTag ? tips.tagsDigest : '-'
@@ -89,11 +85,12 @@ export class FetchCache {
       this.#askedOnce.set(name, true)
       return undefined
     }
-    const order = {
+    const order: Order = {
       id,
       key,
       message,
       client,
+      lane: request.haves.length > 0 ? 'small' : 'big',
       estimate: () => this.#estimate(id, request),
       everything: isWhole(request, tips)
         ? { wants: request.wants, format: repo.objectFormat }
@@ -101,7 +98,11 @@ export class FetchCache {
     }
     for (let attempt = 0; attempt < 8; attempt += 1) {
       const found = await this.#find(order, signal)
-      if (found !== 'again') return found
+      if (found === 'again') continue
+      if (!found || permits(tipsOf(readSnapshot()), request)) return found
+      // the refs moved while it waited for its turn: git has the last word
+      await found.read(0, signal).close()
+      return undefined
     }
     return undefined
   }
@@ -200,7 +201,7 @@ export class FetchCache {
   ): Promise<void> {
     const { id, key } = order
     const { signal } = this.#abort
-    const giveBack = await this.#options.admission.take('big', order.client, id, signal)
+    const giveBack = await this.#options.admission.take(order.lane, order.client, id, signal)
     try {
       if (await exists(this.#files.answer(id, key))) throw new LookAgain()
       if (!(await this.#files.makeRoom(await order.estimate()))) {
@@ -308,6 +309,7 @@ interface Order {
   readonly key: string
   readonly message: Buffer
   readonly client: FetchClient
+  readonly lane: Lane
   readonly estimate: () => Promise<number>
   /** Of a clone of all branches and tags. */
   readonly everything:
@@ -322,78 +324,16 @@ interface Production {
   readonly ended: Promise<void>
 }
 
+function permits(tips: Tips, request: FetchRequest): boolean {
+  return request.wants.every((it) => tips.oids.has(it))
+}
+
 function isWhole(request: FetchRequest, tips: Tips): boolean {
   const { depth, since, filter, haves, ofsDelta, wants } = request
   const some = depth ?? since ?? filter ?? haves[0]
   if (some !== undefined || !ofsDelta) return false
   const wanted = new Set(wants)
   return [...tips.cloned].every((it) => wanted.has(it))
-}
-
-/** Gathers what came since the last write. */
-function appendTo(file: FileHandle, growth: LocalGrowth): Writable {
-  const append = async (pieces: Buffer[]) => {
-    for (const piece of pieces.length > 1 ? [Buffer.concat(pieces)] : pieces)
-      for (let at = 0; at < piece.length; )
-        at += (await file.write(piece, at, piece.length - at, growth.size + at)).bytesWritten
-    growth.grow(pieces.reduce((sum, it) => sum + it.length, 0))
-  }
-  return new Writable({
-    highWaterMark: WRITE_AHEAD_BYTES,
-    writev: (pieces, done) =>
-      void append(pieces.map(({ chunk }) => chunk as Buffer)).then(() => done(), done),
-    write: (chunk: Buffer, _encoding, done) => void append([chunk]).then(() => done(), done),
-  })
-}
-
-async function keptAnswer(file: FileHandle, path: string): Promise<FetchAnswer> {
-  const { size, mtimeMs } = await file.stat()
-  const now = new Date()
-  if (now.getTime() - mtimeMs > TOUCH_AFTER_MS) await utimes(path, now, now).catch(() => undefined)
-  return answerOf(file, { reach: async () => size }, size)
-}
-
-function answerOf(file: FileHandle, growth: Growth, size: number | undefined): FetchAnswer {
-  return { size, read: (from, signal) => new GrowingBlocks(file, growth, from, signal) }
-}
-
-/** A file up to where its growth ends. */
-class GrowingBlocks implements BlockSource {
-  readonly #file: FileHandle
-  readonly #growth: Growth
-  readonly #signal: AbortSignal
-  #position: number
-  #size = 0
-  #reading: Promise<unknown> = Promise.resolve()
-
-  constructor(file: FileHandle, growth: Growth, from: number, signal: AbortSignal) {
-    this.#file = file
-    this.#growth = growth
-    this.#position = from
-    this.#signal = signal
-  }
-
-  next(bytes: number): Promise<Block | undefined> {
-    const reading = this.#next(bytes)
-    this.#reading = reading.catch(() => undefined)
-    return reading
-  }
-
-  async #next(bytes: number): Promise<Block | undefined> {
-    if (this.#position >= this.#size)
-      this.#size = await this.#growth.reach(this.#position, this.#signal)
-    const wanted = Math.min(bytes, this.#size - this.#position)
-    if (wanted <= 0) return undefined
-    const block = await readBlock(this.#file, this.#position, wanted)
-    if (!block) throw new Error('a kept answer is shorter than it was')
-    for (const part of block.parts) this.#position += part.length
-    return block
-  }
-
-  async close(): Promise<void> {
-    await this.#reading
-    await this.#file.close()
-  }
 }
 
 function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
