@@ -1,8 +1,9 @@
+import { randomBytes } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { expect, test } from 'vitest'
 import { discussionsOf, story } from '../support/discussions.js'
 import { bareDir, commitFiles, expectClean } from '../support/git-work.js'
-import { clone, commit, file, header, hubWithRepo } from '../support/hf.js'
+import { clone, commit, file, header, hubWithRepo, uploadLfs } from '../support/hf.js'
 import { git, gitOk, type TestHub, type TestUser } from '../support/hub.js'
 
 const API = '/api/models/ada/m'
@@ -333,4 +334,28 @@ test('numbers keep away from refs that were pushed by hand', async () => {
   )
   expect(failed.status).toBe(404)
   expect((await talks.list()).json.discussions.map((it: { num: number }) => it.num)).toEqual([4, 1])
+})
+
+test('a pull request with an LFS file into a repository of SHA-256 ids keeps its object', async () => {
+  const { hub, ada } = await hubWithRepo()
+  const eve = await hub.user('eve')
+  const body = { name: 'wide', object_format: 'sha256' }
+  expect((await hub.api('/api/repos/create', { as: ada, body })).status).toBe(200)
+  const bytes = randomBytes(20_000)
+  const oid = await uploadLfs(hub, ada, 'ada/wide', bytes)
+  const lfsFile = {
+    key: 'lfsFile',
+    value: { path: 'w.bin', algo: 'sha256', oid, size: bytes.length },
+  }
+  const lines = [header('Weights'), lfsFile]
+  const path = '/api/models/ada/wide/commit/main?create_pr=1'
+  expect((await commit(hub, eve, lines, path)).status).toBe(200)
+  const talks = discussionsOf(hub, '/api/models/ada/wide')
+  const merged = await talks.post(ada, '/1/merge', { method: 'squash' })
+  expect(merged.json.mergeCommitId).toMatch(/^[0-9a-f]{64}$/)
+  // the ref of the pull request goes: the branch alone keeps the object
+  expect((await talks.remove(ada, 1)).status).toBe(200)
+  await hub.domain.collector.collect({ dryRun: false, graceSeconds: 0 })
+  const got = await fetch(`${hub.url}/ada/wide/resolve/main/w.bin`)
+  expect(Buffer.from(await got.arrayBuffer()).equals(bytes)).toBe(true)
 })

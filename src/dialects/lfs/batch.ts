@@ -48,23 +48,30 @@ export async function batch(it: LfsRequest): Promise<void> {
     )
   const { transfer, objects } =
     request.operation === 'upload'
-      ? await uploads({ ...it, proposal: isProposal(it, request) }, request.objects, transfers)
+      ? await uploads(
+          { ...it, proposal: await isProposal(it, request) },
+          request.objects,
+          transfers,
+        )
       : await downloads(it, request.objects)
   it.res.type(LFS_JSON).send(JSON.stringify({ transfer, objects, hash_algo: 'sha256' }))
 }
 
 /**
  * Readers may upload for a pull request. Hugging Face clients then name no ref, or the pull request's (huggingface-wire
- * C2.2); git-lfs always names the branch that it pushes.
+ * C2.2); git-lfs always names the ref that it pushes to, which is one of their own then.
  */
-function isProposal(it: LfsRequest, request: z.output<typeof BatchRequest>): boolean {
+async function isProposal(
+  it: LfsRequest,
+  request: z.output<typeof BatchRequest>,
+): Promise<boolean> {
   const fromHubClient = request.transfers?.some((it) => it === 'multipart' || it === 'xet') ?? false
   const ref = request.ref?.name
-  return (
-    it.opened.right === 'read' &&
-    fromHubClient &&
-    (ref === undefined || /^refs\/pr\/\d+$/.test(ref))
-  )
+  if (it.opened.right !== 'read') return false
+  if (ref === undefined) return fromHubClient
+  if (fromHubClient) return /^refs\/pr\/\d+$/.test(ref)
+  const userId = callerOf(it.req).user?.id
+  return userId !== undefined && (await it.parts.pulls.mayPush(it.opened.repo, userId, ref))
 }
 
 async function uploads(

@@ -2,6 +2,7 @@ import type { Request, Response } from 'express'
 import type { Access, OpenedRepo } from '../../domain/access/access.js'
 import type { ActionSigner } from '../../domain/access/signed-actions.js'
 import type { Login } from '../../domain/accounts/login.js'
+import type { PullRequests } from '../../domain/discussions/pull-requests.js'
 import type { LfsLocks } from '../../domain/lfs/locks.js'
 import type { LfsObjects } from '../../domain/lfs/objects.js'
 import type { RepoStore } from '../../domain/repos/ports.js'
@@ -11,6 +12,7 @@ export interface LfsParts {
   readonly access: Access
   readonly objects: LfsObjects
   readonly locks: LfsLocks
+  readonly pulls: Pick<PullRequests, 'mayPush'>
   readonly xetTokens: XetTokens
   readonly signer: ActionSigner
   readonly repos: RepoStore

@@ -106,6 +106,14 @@ export class PullRequests {
     return pull
   }
 
+  /** Whether this is the ref of an open pull request of this user. */
+  async mayPush(repo: Repo, userId: number, ref: string): Promise<boolean> {
+    const num = pullRequestNumber(ref)
+    const pull = num === undefined ? undefined : await this.#discussions.find(repo.id, num)
+    const isOpen = pull?.status === 'open' || pull?.status === 'draft'
+    return isOpen && pull.isPullRequest && pull.authorId === userId
+  }
+
   /** Whether this user has an open pull request here, and so something to push to. */
   async hasOpen(repo: Repo, userName: string): Promise<boolean> {
     const mine = { isPullRequest: true, statuses: ['open', 'draft'], author: userName } as const
