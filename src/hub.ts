@@ -274,6 +274,7 @@ export async function openDomain(config: Config, log: Logger, closer: Closer) {
       secretKey,
       runner: config.spaceRunner && appRunner(config.spaceRunner),
       checkouts: checkouts(join(config.dataDir, 'apps')),
+      onRunnerError: (err) => log.warn({ err, ...err.facts }, 'the runner failed'),
     },
     jobs,
   )

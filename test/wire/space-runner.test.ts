@@ -162,9 +162,11 @@ test('what runs outlives the hub, sleeps when nobody uses it, and starts again',
   expect([asleep.hardware.current, asleep.url]).toEqual([null, undefined])
   const pid = Number(/pid (\d+)/.exec(log)?.[1])
   expect(isAlive(pid)).toBe(false)
+  await hub.api(`${S}/sleeptime`, { as: ada, body: { seconds: 3_600 } })
+  expect((await runtime(hub, ada)).stage).toBe('SLEEPING')
   await hub.api(`${S}/restart`, { as: ada, method: 'POST' })
   await reach(hub, ada, 'RUNNING')
-}, 60_000)
+}, 120_000)
 
 test('a hub that is killed over a start begins it again', async () => {
   const { env } = await place()
@@ -198,7 +200,7 @@ test('a visitor wakes a Space that sleeps', async () => {
   const visit = await hub.api('/spaces/ada/app/')
   expect([visit.status, visit.headers.get('retry-after')]).toEqual([503, '5'])
   await reach(hub, ada, 'RUNNING')
-}, 60_000)
+}, 120_000)
 
 test('a runner that fails, lies or is not there makes an error of the Space, not of the hub', async () => {
   const dir = await tempDir()

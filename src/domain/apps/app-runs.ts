@@ -42,6 +42,7 @@ export class AppRuns {
   readonly #runs: AppRunStore
   readonly #checkouts: Checkouts
   readonly #jobs: JobStore
+  readonly #onError: (err: HubError) => void
   readonly #finders = new Map<AppKind, FindOrder>()
 
   constructor(parts: {
@@ -49,11 +50,14 @@ export class AppRuns {
     appRuns: AppRunStore
     checkouts: Checkouts
     jobs: JobStore
+    /** Hears why an app could not be started or asked; `facts.stderr` is what the runner said. */
+    onRunnerError: (err: HubError) => void
   }) {
     this.#runner = parts.runner
     this.#runs = parts.appRuns
     this.#checkouts = parts.checkouts
     this.#jobs = parts.jobs
+    this.#onError = parts.onRunnerError
   }
 
   /** Whether the operator configured a runner. */
@@ -153,7 +157,8 @@ export class AppRuns {
 
   async #look(run: AppRun, order: AppOrder, signal: AbortSignal): Promise<void> {
     const report = await this.#attempt((runner) => runner.status(run, signal))
-    const usedAt = lastUse(run, report)
+    // nobody could use it before it ran
+    const usedAt = run.stage === 'RUNNING' ? lastUse(run, report) : isoNow()
     const idleMs = Date.now() - Date.parse(usedAt)
     const next = { ...run, ...shown(report), usedAt, checkedAt: isoNow() }
     const { sleepSeconds } = order
@@ -172,6 +177,7 @@ export class AppRuns {
       return await ask(this.#runner)
     } catch (err) {
       if (!(err instanceof HubError) || err.code === 'internal') throw err
+      this.#onError(err)
       return { stage: 'RUNTIME_ERROR', url: null, message: err.message, idleSeconds: undefined }
     }
   }

@@ -6,6 +6,7 @@ import type { Cards } from '../cards/cards.js'
 import type { Contents } from '../content/contents.js'
 import { Endpoints } from '../endpoints/endpoints.js'
 import type { EndpointStore } from '../endpoints/ports.js'
+import type { HubError } from '../errors.js'
 import type { JobStore } from '../jobs/ports.js'
 import type { JobRunner } from '../jobs/runner.js'
 import { SecretBox } from '../packages/secret-box.js'
@@ -32,6 +33,7 @@ export function appServices(
     secretKey: string
     runner: AppRunner | undefined
     checkouts: Checkouts
+    onRunnerError: (err: HubError) => void
   },
   runner: JobRunner,
 ): { spaces: Spaces; endpoints: Endpoints; appRuns: AppRuns } {
