@@ -3,7 +3,7 @@ import { createRequire } from 'node:module'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { Express } from 'express'
+import type { Express, RequestHandler } from 'express'
 import type { Logger } from 'pino'
 import type { Config } from './config/config.js'
 import { abf, downloads } from './dialects/abf/index.js'
@@ -102,6 +102,8 @@ const LFS_GC_SECONDS = 24 * 3600
 const UPKEEP_SECONDS = 24 * 3600
 const TRENDING_SECONDS = 15 * 60
 const TOKEN_SWEEP_SECONDS = 3600
+
+const GIT_PATH = /\/(info\/refs|git-upload-pack|git-receive-pack)$/
 
 const HOOKS_DIR = fileURLToPath(new URL('../hooks', import.meta.url))
 
@@ -453,20 +455,27 @@ export function buildApp(domain: Domain, log: Logger, siblings?: Siblings): Expr
   const metrics = new Metrics(domain, siblings)
   app.use(metrics.count())
   app.use(recordActs(domain.audit, domain.access))
+  const identify = authenticate(login, baseUrl)
+  const { createOnPush } = config
+  const gitRoutes = asDialect(
+    'git',
+    gitSmart({ ...domain, git, createOnPush, baseUrl, agent: 'packhorse' }),
+  )
+  // what polls and clones ask all day passes no other dialect's routes
+  app.use(when(GIT_PATH, identify), when(GIT_PATH, gitRoutes))
   app.use(asDialect('hub', health(domain)))
   app.use(cors())
   const xetParts = { ...domain.xet, access: domain.access, quotas: domain.quotas, baseUrl }
   app.use(asDialect('xet', xet(xetParts)))
   const abfParts = { ...domain, baseUrl, hourlyCalls: config.abfHourlyCalls, siblings }
-  app.use(asDialect('abf', downloads(abfParts, authenticate(login, baseUrl))))
-  app.use(authenticate(login, baseUrl))
+  app.use(asDialect('abf', downloads(abfParts, identify)))
+  app.use(identify)
   const spacesParts = { ...domain, spacesUrl: config.spacesUrl, baseUrl }
   const spacePages = spaces(spacesParts)
   app.use(asDialect('spaces', onlySpaces(spacesParts, spacePages)))
   app.use(limitApiCalls(config.apiLimit, siblings))
   app.use(asDialect('hub', metricsRoute(metrics, config.metrics)))
-  const { createOnPush } = config
-  app.use(asDialect('git', gitSmart({ ...domain, git, createOnPush, baseUrl, agent: 'packhorse' })))
+  app.use(gitRoutes)
   const lfsParts = { ...domain, repos: domain.stores.repos, xetTokens: domain.xet.tokens, baseUrl }
   app.use(asDialect('lfs', lfs(lfsParts)))
   app.use(asDialect('abf', abf(abfParts)))
@@ -487,4 +496,8 @@ export function buildApp(domain: Domain, log: Logger, siblings?: Siblings): Expr
   app.use(asDialect('spaces', spacePages))
   app.use(...lastAnswers())
   return app
+}
+
+function when(path: RegExp, handler: RequestHandler): RequestHandler {
+  return (req, res, next) => (path.test(req.path) ? handler(req, res, next) : next())
 }

@@ -13,7 +13,8 @@ const CALLERS = new WeakMap<Request, Caller | HubError>()
 
 export function authenticate(login: Login, baseUrl: (req: Request) => string): RequestHandler {
   return async (req: Request, _res: Response, next: NextFunction) => {
-    actAs(req, await identify(login, req, baseUrl))
+    // asked once, however many routes want to know
+    if (!CALLERS.has(req)) actAs(req, await identify(login, req, baseUrl))
     next()
   }
 }

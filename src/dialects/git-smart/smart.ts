@@ -3,7 +3,7 @@ import type { Response } from 'express'
 import { HubError } from '../../domain/errors.js'
 import type { FetchAnswer } from '../../domain/ports.js'
 import { noteRead } from '../../http/audit.js'
-import { abortSignalOf, bodyStream, dropRest } from '../../http/body.js'
+import { abortSignalOf, bodyStream, dropRest, readAnnounced } from '../../http/body.js'
 import { callerOf } from '../../http/caller.js'
 import { sendBlocks } from '../../http/send-blocks.js'
 import {
@@ -34,13 +34,16 @@ const MAX_LS_REFS_BYTES = 4 * 1024 * 1024
 /** Requests up to this size (80,000 wants) are read before git is asked, in case their answer is there already. */
 const MAX_KEPT_FETCH_BYTES = 4 * 1024 * 1024
 
+/** A list of refs, or what a clone wants of a few branches. */
+const SMALL_REQUEST_BYTES = 16 * 1024
+
 /** GET info/refs (gitprotocol-http(5) "Discovering References"). */
 export async function advertise(it: GitRequest): Promise<void> {
   const { req, res, opened, parts } = it
   const { service } = req.query
   if (service === undefined) return sendDumbRefs(it)
   const name = service === 'git-receive-pack' ? 'receive-pack' : 'upload-pack'
-  res.type(`application/x-git-${name}-advertisement`)
+  res.setHeader('Content-Type', `application/x-git-${name}-advertisement`)
   const protocol = protocolOf(it)
   const { id, objectFormat } = opened.repo
   if (name === 'upload-pack' && isV2(protocol)) {
@@ -75,9 +78,11 @@ export async function uploadPack(it: GitRequest): Promise<void> {
   const { req, res, opened, parts } = it
   noteRead(req)
   requireContentType(it, 'upload-pack')
-  const body = capped(bodyStream(req), MAX_FETCH_REQUEST_BYTES)
+  const small = await readAnnounced(req, SMALL_REQUEST_BYTES)
   const protocol = protocolOf(it)
-  const { head, rest } = await peek(body)
+  const { head, rest } = small
+    ? { head: small, rest: nothing() }
+    : await peek(capped(bodyStream(req), MAX_FETCH_REQUEST_BYTES))
   const first = firstPacket(head)
   if (isV2(protocol) && commandOf(first) === 'ls-refs')
     return sendRefs(it, Buffer.concat([head, await all(rest, MAX_LS_REFS_BYTES)]))
@@ -218,6 +223,8 @@ function requireContentType({ req }: GitRequest, service: string): void {
       `Content-Type must be application/x-git-${service}-request`,
     )
 }
+
+async function* nothing(): AsyncGenerator<Buffer> {}
 
 /** The first packet's bytes, at least, unless the body is shorter, and the stream of what follows. */
 async function peek(stream: Readable): Promise<{ head: Buffer; rest: AsyncIterator<Buffer> }> {
