@@ -6,7 +6,8 @@ import type { AuditStore } from './ports.js'
 
 const SWEEP_SECONDS = 24 * 3600
 /** Jobs that change nothing that anybody could miss; every other one is recorded, unknown ones too. */
-const QUIET_JOBS = /^(repo\.(maintain|language|trending)|xet\.convert|audit\.sweep|webhooks?\..*)$/
+const QUIET_JOBS =
+  /^(repo\.(maintain|upkeep|bundles|language|trending)|app\..*|xet\.convert|audit\.sweep|webhooks?\..*)$/
 
 /** The audit log, hearing of what comes by no request: refused pushes, background jobs. */
 export function auditServices(parts: {

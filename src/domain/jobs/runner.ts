@@ -48,7 +48,7 @@ export class JobRunner {
 
   async start(): Promise<void> {
     for (const kind of this.#every.keys()) await this.#planNext(kind)
-    this.#timer = setInterval(() => void this.drain(), this.#intervalMs)
+    this.#timer = setInterval(() => void this.#begin(), this.#intervalMs)
   }
 
   async #planNext(kind: string): Promise<void> {
@@ -57,7 +57,13 @@ export class JobRunner {
   }
 
   /** Runs what is due, until nothing is. Also called by tests and by the command line. */
-  drain(): Promise<void> {
+  async drain(): Promise<void> {
+    // a run that is about to end may have looked for work before the caller's was there
+    await this.#running
+    await this.#begin()
+  }
+
+  #begin(): Promise<void> {
     this.#running ??= this.#drain()
       .catch((err) => this.#onError(err))
       .finally(() => {
