@@ -270,7 +270,10 @@ export class LfsObjects {
     signal: AbortSignal,
   ): Promise<void> {
     await this.#policy.requireWritable(repo)
-    const full = await this.#reserve(repo, [object])
+    // what a batch reserved a moment ago is not reserved again: each write to the database waits for the disk
+    const full = (await this.uploads.findFresh(repo.id, object))
+      ? undefined
+      : await this.#reserve(repo, [object])
     if (full) throw full
     await this.uploads.receive(repo, object, body, signal)
   }

@@ -43,9 +43,20 @@ export class LfsUploads {
 
   /** They outlive every URL that is given out for them. */
   open(repoId: RepoId, objects: readonly LfsPointer[]): Promise<Map<LfsOid, LfsUpload>> {
+    return this.#lfs.openUploads(repoId, objects, isoNow(this.#openMs))
+  }
+
+  get #openMs(): number {
     const { actionSeconds, graceSeconds } = this.#limits
-    const seconds = Math.max(actionSeconds, graceSeconds) + 60
-    return this.#lfs.openUploads(repoId, objects, isoNow(seconds * 1000))
+    return (Math.max(actionSeconds, graceSeconds) + 60) * 1000
+  }
+
+  /** The open upload of this object, when the lease that was taken just before it has most of its time to go. */
+  async findFresh(repoId: RepoId, object: LfsPointer): Promise<LfsUpload | undefined> {
+    const [upload] = await this.#lfs.findUploads(repoId, [object.oid])
+    if (upload?.size !== object.size) return undefined
+    const age = Date.now() - (Date.parse(upload.expiresAt) - this.#openMs)
+    return age < (this.#limits.graceSeconds * 1000) / 2 ? upload : undefined
   }
 
   /** Makes it an upload in parts; the part size of an upload that was begun before stays. */
@@ -80,7 +91,9 @@ export class LfsUploads {
       if ((await this.#lfs.link(repo.id, [object])).has(object.oid)) return
       throw new HubError('busy', 'The object was removed just now. Upload it again.')
     }
-    const upload = (await this.open(repo.id, [object])).get(object.oid)
+    const upload =
+      (await this.findFresh(repo.id, object)) ??
+      (await this.open(repo.id, [object])).get(object.oid)
     if (!upload) throw ended()
     await this.#store.put(upload.key, body, { size: object.size, sha256: object.oid }, signal)
     // before the row goes that knows of them

@@ -2,6 +2,7 @@ import type { Selectable, Transaction } from 'kysely'
 import type { LfsUpload, LfsUploadStore } from '../../domain/lfs/ports.js'
 import type { LfsPointer } from '../../domain/types.js'
 import { newId } from '../../lib/ids.js'
+import { GroupCommit } from './group-commit.js'
 import { addDiscard, addLinks, leaseObjects, objectRow } from './lfs-rows.js'
 import type { Db } from './open.js'
 import { now, pagesOf } from './rows.js'
@@ -11,6 +12,7 @@ const LOOKUP = 2_000
 const PAGE = 1_000
 
 export function lfsUploadStore(db: Db): LfsUploadStore {
+  const finishing = new GroupCommit(db)
   return {
     openUploads: (repoId, objects, expiresAt) =>
       db.transaction().execute(async (tx) => {
@@ -73,7 +75,7 @@ export function lfsUploadStore(db: Db): LfsUploadStore {
         return row && toUpload(row)
       }),
     finishUpload: (id, { leaseUntil, writableUntil }) =>
-      db.transaction().execute(async (tx) => {
+      finishing.run(async (tx) => {
         const upload = await tx
           .deleteFrom('lfs_upload')
           .where('id', '=', id)

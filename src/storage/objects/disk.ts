@@ -161,22 +161,29 @@ async function partSizes(directory: string): Promise<Map<number, number> | undef
   return held
 }
 
-/** The rename itself, and directories made for it, must survive a power cut before anybody is told that the object is there. */
 /** A pipeline may fail while the file is still being opened: removed before that, it would appear again. */
 async function removeClosed(file: FileSink, path: string): Promise<void> {
   if (!file.closed) await new Promise<void>((resolve) => file.once('close', () => resolve()))
   await rm(path, { force: true })
 }
 
+/** The rename itself, and directories made for it, must survive a power cut before anybody is told that the object is there. */
 async function moveInto(incoming: string, target: string): Promise<void> {
   const made = await mkdir(dirname(target), { recursive: true })
   await rename(incoming, target)
   const last = made ? dirname(made) : dirname(target)
+  const changed: string[] = []
   for (let at = dirname(target); ; at = dirname(at)) {
-    const directory = await open(at, 'r')
-    await directory.sync().finally(() => directory.close())
-    if (at === last) return
+    changed.push(at)
+    if (at === last) break
   }
+  // side by side the file system makes one journal commit of them
+  await Promise.all(
+    changed.map(async (path) => {
+      const directory = await open(path, 'r')
+      await directory.sync().finally(() => directory.close())
+    }),
+  )
 }
 
 function ignoreMissing(err: NodeJS.ErrnoException): undefined {
