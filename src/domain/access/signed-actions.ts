@@ -1,3 +1,4 @@
+import { createSecretKey, type KeyObject } from 'node:crypto'
 import jwt from 'jsonwebtoken'
 import { HubError } from '../errors.js'
 import type { TokenRole } from '../types.js'
@@ -31,10 +32,11 @@ export interface SignedAction {
 
 /** Signs and checks short-lived action tokens (RFC 7519, HS256) with a secret shared by all processes of the hub. */
 export class ActionSigner {
-  readonly #secret: string
+  readonly #secret: KeyObject
 
   constructor(secret: string) {
-    this.#secret = secret
+    // as text it would be tried as a public and a private key first, for milliseconds, each time
+    this.#secret = createSecretKey(secret, 'utf8')
   }
 
   sign(action: SignedAction, seconds: number): string {

@@ -1,3 +1,4 @@
+import { createSecretKey, type KeyObject } from 'node:crypto'
 import jwt from 'jsonwebtoken'
 import type { Access } from '../access/access.js'
 import type { Login } from '../accounts/login.js'
@@ -32,13 +33,14 @@ export interface XetSession {
  * must still have the right when the token is used.
  */
 export class XetTokens {
-  readonly #secret: string
+  readonly #secret: KeyObject
   readonly #login: Login
   readonly #repos: RepoStore
   readonly #access: Access
 
   constructor(parts: { secret: string; login: Login; repos: RepoStore; access: Access }) {
-    this.#secret = parts.secret
+    // as text it would be tried as a public and a private key first, for milliseconds, each time
+    this.#secret = createSecretKey(parts.secret, 'utf8')
     this.#login = parts.login
     this.#repos = parts.repos
     this.#access = parts.access
