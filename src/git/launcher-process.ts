@@ -22,11 +22,15 @@ process.on('message', (order: LaunchOrder | { readonly kill: number }) => {
   if ('kill' in order) running.get(order.kill)?.kill('SIGTERM')
   else start(order).catch((err: Error) => report({ id: order.id, failed: err.message }))
 })
-process.on('disconnect', () => {
+process.on('disconnect', leave)
+// the hub may have gone while we were loading
+if (process.connected) report({ id: 0 })
+else leave()
+
+function leave(): void {
   rmSync(dirname(socketPath), { recursive: true, force: true })
   process.exit()
-})
-report({ id: 0 })
+}
 
 async function start({
   id,

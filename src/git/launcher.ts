@@ -127,7 +127,7 @@ export class Launcher {
     this.#ready = false
     this.#server.close()
     if (this.#child?.connected) this.#child.disconnect()
-    else rmSync(this.#directory, { recursive: true, force: true })
+    rmSync(this.#directory, { recursive: true, force: true })
   }
 
   #begin(): void {
