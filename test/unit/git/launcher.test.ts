@@ -1,7 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { readdir } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, onTestFinished, test, vi } from 'vitest'
 import { Launcher } from '../../../src/git/launcher.js'
 import { tempDir } from '../../support/hub.js'
 
@@ -19,13 +18,13 @@ beforeEach(async () => {
 afterEach(() => launcher.close())
 
 test('one that is closed at once leaves nothing in the temporary directory', async () => {
-  const before = new Set(await readdir(tmpdir()))
+  const own = await tempDir()
+  vi.stubEnv('TMPDIR', own)
+  onTestFinished(() => void vi.unstubAllEnvs())
   const brief = new Launcher(env)
-  const made = (await readdir(tmpdir())).filter((it) => !before.has(it))
-  expect(made.some((it) => it.startsWith('packhorse-git-'))).toBe(true)
+  expect(await readdir(own)).toHaveLength(1)
   brief.close()
-  const left = new Set(await readdir(tmpdir()))
-  expect(made.filter((it) => it.startsWith('packhorse-git-') && left.has(it))).toEqual([])
+  expect(await readdir(own)).toEqual([])
 })
 
 const start = (args: string[], channel = false) =>
