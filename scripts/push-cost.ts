@@ -17,8 +17,9 @@ import type { Pushes } from '../src/domain/refs/pushes.js'
 import type { Repo } from '../src/domain/types.js'
 import { authenticate } from '../src/http/caller.js'
 import { listen, newApp } from '../src/http/server.js'
-import { type Domain, startHub } from '../src/hub.js'
+import { startHub } from '../src/hub.js'
 import { FLUSH, pktLine } from '../src/protocol/pkt-line.js'
+import type { Domain } from '../src/services.js'
 
 const pushes = Number(process.argv[2] ?? 60)
 const refCounts = process.argv.length > 3 ? process.argv.slice(3).map(Number) : [1, 1_000, 10_000]

@@ -4,7 +4,7 @@ import type { Command } from 'commander'
 import { InvalidArgumentError, Option } from 'commander'
 import { type AuditLog, BY_THE_HUB } from './domain/audit/audit-log.js'
 import { type AuditFilter, OUTCOMES, type StoredEntry } from './domain/audit/ports.js'
-import type { Domain } from './hub.js'
+import type { Domain } from './services.js'
 
 /** Subcommands that change nothing, and so leave no trace. */
 const READING = ['fsck', 'audit']

@@ -6,9 +6,9 @@ import { addAuditCommand, recordCommand } from './audit-command.js'
 import { readConfig } from './config/config.js'
 import { issueToken } from './domain/accounts/login.js'
 import type { TokenRole, User } from './domain/types.js'
-import { type Domain, openDomain, restoreBackup } from './hub.js'
 import { Closer } from './lib/closer.js'
 import { type ProgressBar, progressBar } from './lib/progress-bar.js'
+import { type Domain, openDomain, restoreBackup } from './services.js'
 import { backUp } from './storage/backup/backup.js'
 
 /** The subcommands besides `serve`. Each works on the data directory and may run while the hub does. */

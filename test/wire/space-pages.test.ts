@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { clone, commit, file, header, uploadLfs } from '../support/hf.js'
-import { rawRequest } from '../support/raw-http.js'
 import { startTestHub, type TestHub, type TestUser } from '../support/hub.js'
+import { rawRequest } from '../support/raw-http.js'
 
 const HOME = '/spaces/ada/app/'
 
