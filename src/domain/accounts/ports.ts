@@ -9,7 +9,7 @@ import type {
   User,
 } from '../types.js'
 
-export interface AccountStore {
+export interface AccountStore extends TokenStore, InvitationStore, LoginAttemptStore {
   findNamespace(name: string): Promise<Namespace | undefined>
   /** As a new name would meet it: equal without case, `-` and `_`. */
   findNamespaceLike(name: string): Promise<Namespace | undefined>
@@ -77,7 +77,9 @@ export interface AccountStore {
   listOrgsWithSoleOwner(userId: number): Promise<string[]>
   /** role null removes. Throws `conflict` when the organisation would be left without an owner. */
   setMember(orgId: number, userId: number, role: OrgRole | null): Promise<void>
+}
 
+export interface TokenStore {
   createToken(token: {
     userId: number
     name: string
@@ -96,7 +98,9 @@ export interface AccountStore {
   /** Every user's, newest first; secrets are not among it. */
   scanTokens(kind: Token['kind'], limit: number, offset: number): Promise<Token[]>
   deleteExpiredTokens(): Promise<void>
+}
 
+export interface InvitationStore {
   createInvitation(invitation: {
     tokenHash: string
     orgId: number | null
@@ -111,7 +115,9 @@ export interface AccountStore {
   /** Joins the organisation and counts one use; false when it is used up, expired or gone. Members stay as they are. */
   acceptInvitation(tokenHash: string, userId: number): Promise<boolean>
   deleteInvitation(tokenHash: string): Promise<boolean>
+}
 
+export interface LoginAttemptStore {
   /** Counts an attempt under this key; answers how many there were in its window, this one included, and when that ends. */
   takeLoginAttempt(
     key: string,

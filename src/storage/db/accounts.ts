@@ -1,21 +1,15 @@
 import { sql, type Transaction } from 'kysely'
-import type { AccountStore, Invitation } from '../../domain/accounts/ports.js'
+import type { AccountStore } from '../../domain/accounts/ports.js'
 import { HubError } from '../../domain/errors.js'
 import { nameKey } from '../../domain/repos/names.js'
 import type { OrgRole } from '../../domain/types.js'
-import { isoNow, newId } from '../../lib/ids.js'
 import { makePersonalPlatforms } from './abf-links.js'
+import { addMember, invitationStore, useInvitation } from './invitations.js'
+import { loginAttemptStore } from './login-attempts.js'
 import type { Db } from './open.js'
-import {
-  escapeLike,
-  isUniqueViolation,
-  type NamespaceRow,
-  now,
-  toOrg,
-  toToken,
-  toUser,
-} from './rows.js'
+import { escapeLike, isUniqueViolation, type NamespaceRow, now, toOrg, toUser } from './rows.js'
 import type { Schema } from './schema.js'
+import { tokenStore } from './tokens.js'
 
 export function accountStore(db: Db): AccountStore {
   const byName = async (name: string): Promise<NamespaceRow | undefined> => {
@@ -29,27 +23,10 @@ export function accountStore(db: Db): AccountStore {
   const byId = (id: number) =>
     db.selectFrom('namespace').selectAll().where('id', '=', id).executeTakeFirst()
   const toNamespace = (row: NamespaceRow) => (row.type === 'user' ? toUser(row) : toOrg(row))
-  const toInvitation = (row: {
-    token_hash: string
-    org_id: number | null
-    role: string
-    email: string | null
-    max_usage: number
-    usage_count: number
-    created_at: string
-    expires_at: string
-  }): Invitation => ({
-    tokenHash: row.token_hash,
-    orgId: row.org_id,
-    role: row.role as OrgRole,
-    email: row.email,
-    maxUsage: row.max_usage,
-    usageCount: row.usage_count,
-    createdAt: row.created_at,
-    expiresAt: row.expires_at,
-  })
-
   return {
+    ...tokenStore(db),
+    ...invitationStore(db),
+    ...loginAttemptStore(db),
     async findNamespace(name) {
       const row = await byName(name)
       return row && toNamespace(row)
@@ -337,182 +314,7 @@ export function accountStore(db: Db): AccountStore {
         if (!owner) throw new HubError('conflict', 'an organisation needs at least one owner')
       })
     },
-
-    async createToken(token) {
-      const row = await db
-        .insertInto('token')
-        .values({
-          id: newId(),
-          user_id: token.userId,
-          name: token.name,
-          kind: token.kind,
-          hash: token.hash,
-          role: token.role,
-          repo_ids: JSON.stringify(token.repoIds),
-          created_at: now(),
-          expires_at: token.expiresAt,
-          last_used_at: null,
-        })
-        .returningAll()
-        .executeTakeFirstOrThrow()
-      return toToken(row)
-    },
-    async findTokenByHash(hash) {
-      const row = await db
-        .selectFrom('token')
-        .selectAll()
-        .where('hash', '=', hash)
-        .executeTakeFirst()
-      return row && toToken(row)
-    },
-    async listTokens(userId) {
-      const rows = await db
-        .selectFrom('token')
-        .selectAll()
-        .where('user_id', '=', userId)
-        .where('kind', '=', 'token')
-        .orderBy('created_at')
-        .execute()
-      return rows.map(toToken)
-    },
-    async touchToken(id) {
-      await db.updateTable('token').set({ last_used_at: now() }).where('id', '=', id).execute()
-    },
-    async deleteToken(userId, id) {
-      const { numDeletedRows } = await db
-        .deleteFrom('token')
-        .where('id', '=', id)
-        .where('user_id', '=', userId)
-        .executeTakeFirst()
-      return numDeletedRows > 0n
-    },
-
-    async deleteSessions(userId, exceptTokenId) {
-      await db
-        .deleteFrom('token')
-        .where('user_id', '=', userId)
-        .where('kind', '=', 'session')
-        .where('id', '!=', exceptTokenId ?? '')
-        .execute()
-    },
-    async scanTokens(kind, limit, offset) {
-      const rows = await db
-        .selectFrom('token')
-        .selectAll()
-        .where('kind', '=', kind)
-        .orderBy('created_at', 'desc')
-        .orderBy('id')
-        .limit(limit)
-        .offset(offset)
-        .execute()
-      return rows.map(toToken)
-    },
-    async deleteExpiredTokens() {
-      await db.deleteFrom('token').where('expires_at', '<=', now()).execute()
-    },
-
-    async createInvitation(it) {
-      await db
-        .insertInto('invitation')
-        .values({
-          token_hash: it.tokenHash,
-          org_id: it.orgId,
-          role: it.role,
-          email: it.email,
-          created_by: it.createdBy,
-          max_usage: it.maxUsage,
-          usage_count: 0,
-          created_at: now(),
-          expires_at: it.expiresAt,
-        })
-        .execute()
-    },
-    async findInvitation(tokenHash) {
-      const row = await db
-        .selectFrom('invitation')
-        .selectAll()
-        .where('token_hash', '=', tokenHash)
-        .executeTakeFirst()
-      return row && toInvitation(row)
-    },
-    async listInvitations(orgId) {
-      const rows = await db
-        .selectFrom('invitation')
-        .selectAll()
-        .where('org_id', orgId === null ? 'is' : '=', orgId)
-        .orderBy('created_at')
-        .execute()
-      return rows.map(toInvitation)
-    },
-    acceptInvitation: (tokenHash, userId) =>
-      db.transaction().execute(async (tx) => {
-        const invitation = await tx
-          .selectFrom('invitation')
-          .select(['org_id', 'role'])
-          .where('token_hash', '=', tokenHash)
-          .executeTakeFirst()
-        if (!invitation?.org_id) return false
-        const member = await tx
-          .selectFrom('org_member')
-          .select('role')
-          .where('org_id', '=', invitation.org_id)
-          .where('user_id', '=', userId)
-          .executeTakeFirst()
-        if (member) return true
-        if (!(await useInvitation(tx, tokenHash))) return false
-        await addMember(tx, invitation.org_id, userId, invitation.role)
-        return true
-      }),
-    async deleteInvitation(tokenHash) {
-      const { numDeletedRows } = await db
-        .deleteFrom('invitation')
-        .where('token_hash', '=', tokenHash)
-        .executeTakeFirst()
-      return numDeletedRows > 0n
-    },
-
-    takeLoginAttempt: (key, windowSeconds) =>
-      db.transaction().execute(async (tx) => {
-        const windowStart = isoNow(-windowSeconds * 1000)
-        await tx.deleteFrom('login_attempt').where('window_started_at', '<=', windowStart).execute()
-        const row = await tx
-          .insertInto('login_attempt')
-          .values({ key, failures: 1, window_started_at: now() })
-          .onConflict((oc) =>
-            oc
-              .column('key')
-              .doUpdateSet((eb) => ({ failures: eb('login_attempt.failures', '+', 1) })),
-          )
-          .returning(['failures', 'window_started_at'])
-          .executeTakeFirstOrThrow()
-        const endsMs = Date.parse(row.window_started_at) + windowSeconds * 1000
-        const left = Math.ceil((endsMs - Date.now()) / 1000)
-        return { count: row.failures, retryAfterSeconds: Math.max(1, left) }
-      }),
-    async returnLoginAttempt(key) {
-      await db
-        .updateTable('login_attempt')
-        .set((eb) => ({ failures: eb('failures', '-', 1) }))
-        .where('key', '=', key)
-        .where('failures', '>', 0)
-        .execute()
-    },
-    async clearLoginAttempts(key) {
-      await db.deleteFrom('login_attempt').where('key', '=', key).execute()
-    },
   }
-}
-
-/** Counts one use; false when the invitation is used up, expired or gone. */
-async function useInvitation(tx: Transaction<Schema>, tokenHash: string): Promise<boolean> {
-  const { numUpdatedRows } = await tx
-    .updateTable('invitation')
-    .set((eb) => ({ usage_count: eb('usage_count', '+', 1) }))
-    .where('token_hash', '=', tokenHash)
-    .where('expires_at', '>', now())
-    .where((eb) => eb.or([eb('max_usage', '=', -1), eb('usage_count', '<', eb.ref('max_usage'))]))
-    .executeTakeFirst()
-  return numUpdatedRows > 0n
 }
 
 async function registerWith(
@@ -530,18 +332,6 @@ async function registerWith(
   if (!invitation || forOther || !(await useInvitation(tx, tokenHash)))
     throw new HubError('invalid_input', 'The invitation is not valid (any more).')
   if (invitation.org_id !== null) await addMember(tx, invitation.org_id, userId, invitation.role)
-}
-
-async function addMember(
-  tx: Transaction<Schema>,
-  orgId: number,
-  userId: number,
-  role: string,
-): Promise<void> {
-  await tx
-    .insertInto('org_member')
-    .values({ org_id: orgId, user_id: userId, role, created_at: now() })
-    .execute()
 }
 
 function taken(err: unknown, name: string): unknown {
