@@ -95,9 +95,12 @@ class Feed {
   readonly #out: Writable
   #chunks: Buffer[] = []
   #size = 0
+  /** Asked for once: every wait would leave its listeners behind. */
+  readonly #closed: Promise<unknown>
 
   constructor(out: Writable) {
     this.#out = out
+    this.#closed = once(out, 'close').catch(() => undefined)
   }
 
   async write(data: string | Buffer): Promise<void> {
@@ -129,9 +132,12 @@ class Feed {
     this.#size = 0
     if (this.#out.destroyed || this.#out.errored)
       throw new HubError('git_failed', 'git fast-import ended early')
-    if (!this.#out.write(data))
-      await Promise.race([once(this.#out, 'drain'), once(this.#out, 'close')])
+    if (!this.#out.write(data)) await Promise.race([drained(this.#out), this.#closed])
   }
+}
+
+function drained(out: Writable): Promise<void> {
+  return new Promise((resolve) => void out.once('drain', resolve))
 }
 
 /** Always quoted, so no path can be read as anything else (git-fast-import(1), "path"). */
