@@ -205,6 +205,7 @@ export async function openDomain(config: Config, log: Logger, closer: Closer) {
     login,
     secret,
     dedupeScope: config.xet.dedupeScope,
+    direct: config.xet.links === 's3' ? store.direct : undefined,
     workers,
   })
   const audit = closer.add(

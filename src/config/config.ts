@@ -125,6 +125,12 @@ const Env = z.object({
   LFS_GRACE_SECONDS: integer(0)
     .default(86_400)
     .describe('how long an uploaded LFS object waits for the push that names it'),
+  XET_LINKS: z
+    .enum(['s3', 'hub'])
+    .default('s3')
+    .describe(
+      'where Xet clients fetch stored chunks when S3 hands out presigned URLs: from S3, or through the hub, which verifies each chunk on its way out',
+    ),
   XET_GRACE_SECONDS: integer(0)
     .default(30 * 86_400)
     .describe(
@@ -328,7 +334,12 @@ function shape(env: z.infer<typeof Env>) {
       actionSeconds: env.LFS_ACTION_SECONDS,
       graceSeconds: env.LFS_GRACE_SECONDS,
     },
-    xet: { graceSeconds: env.XET_GRACE_SECONDS, dedupeScope: env.DEDUPE_SCOPE, dedupe: env.DEDUPE },
+    xet: {
+      graceSeconds: env.XET_GRACE_SECONDS,
+      dedupeScope: env.DEDUPE_SCOPE,
+      dedupe: env.DEDUPE,
+      links: env.XET_LINKS,
+    },
     quotas: {
       privateBytes: env.PRIVATE_QUOTA_BYTES ?? null,
       publicBytes: env.PUBLIC_QUOTA_BYTES ?? null,

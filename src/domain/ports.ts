@@ -400,9 +400,10 @@ export interface DirectTransfer {
    * trying; where it does not, clients must not write into it by themselves.
    */
   bindsPut(): Promise<boolean>
+  /** With a range the URL is good for exactly that `Range` header and nothing else of the object. */
   presignGet(
     key: string,
-    options: { seconds: number; filename?: string; contentType?: string },
+    options: { seconds: number; filename?: string; contentType?: string; range?: ByteRange },
   ): Promise<string>
   /** The signature binds length and SHA-256: the client must send `headers` exactly. */
   presignPut(

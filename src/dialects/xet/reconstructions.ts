@@ -6,9 +6,6 @@ import type { FetchRange } from '../../protocol/xet/reconstruction.js'
 import type { XetRequest } from './parts.js'
 import { openSession } from './session.js'
 
-/** Ranges that one link names at most: what a request may ask for at once, and URLs have an end. */
-const RANGES_PER_LINK = 50
-
 /** GET /v1|v2/reconstructions/{file hash}, optional `Range: bytes=a-b`: how to put those bytes together. */
 export async function reconstruct(it: XetRequest, version: 1 | 2): Promise<void> {
   const session = await openSession(it, 'read')
@@ -22,7 +19,9 @@ export async function reconstruct(it: XetRequest, version: 1 | 2): Promise<void>
       unpacked_length: term.rawBytes,
       range: { start: term.chunkStart, end: term.chunkEnd },
     })),
-    ...(version === 1 ? { fetch_info: toFetchInfo(it, plan) } : { xorbs: toXorbs(it, plan) }),
+    ...(version === 1
+      ? { fetch_info: await toFetchInfo(it, plan) }
+      : { xorbs: await toXorbs(it, plan) }),
   }
   it.res.set('Cache-Control', 'no-store').json(body)
 }
@@ -49,38 +48,35 @@ function readRange(header: string | undefined): ByteRange | undefined {
 const bytesOf = (it: FetchRange) => ({ start: it.firstByte, end: it.lastByte })
 const chunksOf = (it: FetchRange) => ({ start: it.chunkStart, end: it.chunkEnd })
 
-function toFetchInfo(it: XetRequest, plan: Reconstruction) {
-  return Object.fromEntries(
-    plan.fetches.map(({ xorb, ranges }) => [
-      xorb.hash,
-      ranges.map((range) => ({
-        range: chunksOf(range),
-        url: link(it, xorb, [range]),
-        url_range: bytesOf(range),
-      })),
-    ]),
+/** By xorb: v1 names one range with each URL. */
+async function toFetchInfo(it: XetRequest, plan: Reconstruction) {
+  const links = await linksOf(it, plan, 1)
+  return byXorb(links, ({ url, ranges: [range] }) =>
+    range ? [{ range: chunksOf(range), url, url_range: bytesOf(range) }] : [],
   )
 }
 
-function toXorbs(it: XetRequest, plan: Reconstruction) {
-  return Object.fromEntries(
-    plan.fetches.map(({ xorb, ranges }) => {
-      const entries = []
-      for (let at = 0; at < ranges.length; at += RANGES_PER_LINK) {
-        const some = ranges.slice(at, at + RANGES_PER_LINK)
-        const list = some.map((range) => ({ chunks: chunksOf(range), bytes: bytesOf(range) }))
-        entries.push({ url: link(it, xorb, some), ranges: list })
-      }
-      return [xorb.hash, entries]
-    }),
-  )
+/** By xorb: v2 names as many ranges as the URL is good for. */
+async function toXorbs(it: XetRequest, plan: Reconstruction) {
+  return byXorb(await linksOf(it, plan), ({ url, ranges }) => [
+    { url, ranges: ranges.map((range) => ({ chunks: chunksOf(range), bytes: bytesOf(range) })) },
+  ])
 }
 
-function link(
-  { req, parts }: XetRequest,
-  xorb: { hash: string; nonce: string },
-  ranges: readonly FetchRange[],
-): string {
-  const bytes = ranges.map((it) => ({ first: it.firstByte, last: it.lastByte }))
-  return `${parts.baseUrl(req)}/xet${parts.links.sign(xorb, bytes)}`
+interface Link {
+  readonly xorb: { readonly hash: string }
+  readonly url: string
+  readonly ranges: readonly FetchRange[]
+}
+
+function linksOf({ req, parts }: XetRequest, plan: Reconstruction, perLink?: number) {
+  const toBytes = (it: FetchRange) => ({ first: it.firstByte, last: it.lastByte })
+  return parts.links.toRanges(plan.fetches, toBytes, `${parts.baseUrl(req)}/xet`, perLink)
+}
+
+function byXorb<T>(links: readonly Link[], entries: (link: Link) => T[]): Record<string, T[]> {
+  const found: Record<string, T[]> = {}
+  for (const link of links)
+    found[link.xorb.hash] = [...(found[link.xorb.hash] ?? []), ...entries(link)]
+  return found
 }

@@ -4,6 +4,7 @@ import type { Login } from '../accounts/login.js'
 import type { JobStore } from '../jobs/ports.js'
 import type { LfsObjects } from '../lfs/objects.js'
 import type { LfsStore } from '../lfs/ports.js'
+import type { DirectTransfer } from '../ports.js'
 import type { PushPolicy } from '../refs/push-policy.js'
 import type { RepoStore } from '../repos/ports.js'
 import { XetChecker } from './checker.js'
@@ -33,6 +34,8 @@ export function xetServices(parts: {
   login: Login
   secret: string
   dedupeScope: DedupeScope
+  /** Presigned URLs for Xet clients, where the store has them and they may be used. */
+  direct: DirectTransfer | undefined
   lfs: LfsStore
   workers: XetWorkers
 }) {
@@ -45,7 +48,7 @@ export function xetServices(parts: {
     shards: new Shards(parts),
     reconstructions: new Reconstructions(parts),
     dedupe: new Dedupe({ ...parts, scope: parts.dedupeScope }),
-    links: new DataLinks(parts.secret),
+    links: new DataLinks(parts.secret, parts.direct),
     collector: new XetCollector(parts),
     checker: new XetChecker(parts),
     converter: new XetConverter(parts),

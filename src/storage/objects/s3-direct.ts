@@ -40,13 +40,14 @@ export function directTransfer({ s3, at }: Bucket): DirectTransfer {
       })
       return binds
     },
-    presignGet(key, { seconds, filename, contentType }) {
+    presignGet(key, { seconds, filename, contentType, range }) {
       return getSignedUrl(
         s3,
         new GetObjectCommand({
           ...at(key),
           ...(filename ? { ResponseContentDisposition: attachment(filename) } : {}),
           ...(contentType ? { ResponseContentType: contentType } : {}),
+          ...(range ? { Range: `bytes=${range.first}-${range.last}` } : {}),
         }),
         lasting(seconds),
       )
