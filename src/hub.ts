@@ -14,6 +14,7 @@ import { onlySpaces, spaces } from './dialects/spaces/index.js'
 import { duplicateRoutes } from './dialects/xet/duplicate.js'
 import { xet } from './dialects/xet/index.js'
 import { xetTokenRoutes } from './dialects/xet/tokens.js'
+import { proxyFiles } from './http/accel-redirect.js'
 import { recordActs } from './http/audit.js'
 import { baseUrlOf } from './http/base-url.js'
 import { authenticate } from './http/caller.js'
@@ -27,6 +28,7 @@ import { Closer } from './lib/closer.js'
 import { hasEnded } from './lib/process-instance.js'
 import type { Siblings } from './lib/siblings.js'
 import { type Domain, openDomain } from './services.js'
+import { objectsDirectory } from './storage/objects/index.js'
 
 const { version: VERSION } = createRequire(import.meta.url)('../package.json') as {
   version: string
@@ -84,7 +86,11 @@ function openMailbox({ config, git, pushes }: Domain, log: Logger) {
 export function buildApp(domain: Domain, log: Logger, siblings?: Siblings): Express {
   const { config, git, login } = domain
   const baseUrl = baseUrlOf(config.publicUrl)
-  const app = newApp({ log, trustProxy: config.trustProxy, accelRedirect: config.accelRedirect })
+  const app = newApp({
+    log,
+    trustProxy: config.trustProxy,
+    proxyFiles: proxyFiles(config.accelRedirect, objectsDirectory(config.dataDir)),
+  })
   const metrics = new Metrics(domain, siblings)
   app.use(metrics.count())
   app.use(recordActs(domain.audit, domain.access))

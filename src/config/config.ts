@@ -157,12 +157,12 @@ const Env = z.object({
   ACCEL_REDIRECT: z
     .string()
     .regex(
-      /^\/[\w-]+(\/[\w-]+)*\/$/,
-      'must be a path that begins and ends with /, such as /packhorse-objects/',
+      /^(\/[\w-]+(\/[\w-]+)*\/|x-sendfile)$/,
+      'must be x-sendfile, or a path that begins and ends with /, such as /packhorse-objects/',
     )
     .optional()
     .describe(
-      'internal location of an nginx in front that holds the object files: it sends them itself (see below)',
+      'lets the server in front send the object files itself: the internal location of an nginx that holds them, or x-sendfile for Apache and lighttpd (see below)',
     ),
   METRICS: z
     .enum(['local', 'open', 'off'])

@@ -4,21 +4,21 @@ import type { AddressInfo, Socket } from 'node:net'
 import express, { type ErrorRequestHandler, type Express, type RequestHandler } from 'express'
 import type { Logger } from 'pino'
 import { asHubError } from '../domain/errors.js'
-import { ACCEL_SETTING } from './accel-redirect.js'
+import { ACCEL_SETTING, type ProxyFiles } from './accel-redirect.js'
 import { requestLog } from './request-log.js'
 
 /** Express with the request log; routes are the caller's, and `lastAnswers` after them. */
 export function newApp(options: {
   log: Logger
   trustProxy: boolean | number | string
-  accelRedirect?: string | undefined
+  proxyFiles?: ProxyFiles | undefined
 }): Express {
   const app = express()
   app.disable('x-powered-by')
   app.disable('etag')
   app.set('trust proxy', options.trustProxy)
   app.set('query parser', 'extended')
-  app.set(ACCEL_SETTING, options.accelRedirect)
+  app.set(ACCEL_SETTING, options.proxyFiles)
   app.set('case sensitive routing', true)
   app.use(requestLog(options.log), cutRefusedUploads)
   return app
