@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Readable, Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { HubError } from '../domain/errors.js'
 import type { GitServiceRun } from '../domain/ports.js'
+import { hasEnded, isOfThisMachine, PROCESS_INSTANCE } from '../lib/process-instance.js'
 import { guardFanout } from './fanout-guard.js'
 import { serveHooks } from './hooks.js'
 import { type GitProcess, startGit } from './spawn.js'
@@ -152,10 +153,10 @@ async function markPush(directory: string, pid: number): Promise<() => Promise<v
 
 let writers = 0
 
-/** The same mark for commits that the hub itself makes: `hub-<pid>-<n>`. */
+/** The same mark for what the hub itself writes: `hub-<process instance>-<n>`. */
 export async function markWriter(directory: string): Promise<() => Promise<void>> {
   writers += 1
-  const file = join(directory, 'packhorse-pushes', `hub-${process.pid}-${writers}`)
+  const file = join(directory, 'packhorse-pushes', `hub-${PROCESS_INSTANCE}-${writers}`)
   await writeFile(file, '').catch(async () => {
     await mkdir(join(directory, 'packhorse-pushes'), { recursive: true })
     await writeFile(file, '')
@@ -172,15 +173,22 @@ export async function pushesInFlight(directory: string): Promise<number> {
   }
   let alive = 0
   for (const name of names) {
-    if (await isAtWork(name)) alive += 1
-    else await rm(join(directory, 'packhorse-pushes', name), { force: true })
+    const mark = join(directory, 'packhorse-pushes', name)
+    if (await isAtWork(name, mark)) alive += 1
+    else await rm(mark, { force: true })
   }
   return alive
 }
 
-async function isAtWork(name: string): Promise<boolean> {
-  const hub = /^hub-(\d+)-/.exec(name)?.[1]
-  return hub ? isAlive(Number(hub)) : isReceivePack(name)
+/** Of a mark whose process cannot be looked at: another machine's, or of this one before it was started anew. */
+const FOREIGN_MARK_MS = 60 * 60_000
+
+async function isAtWork(name: string, mark: string): Promise<boolean> {
+  if (!name.startsWith('hub-')) return isReceivePack(name)
+  const instance = name.slice('hub-'.length)
+  if (isOfThisMachine(instance)) return !hasEnded(instance)
+  const it = await stat(mark).catch(() => undefined)
+  return it !== undefined && Date.now() - it.mtimeMs < FOREIGN_MARK_MS
 }
 
 function isAlive(pid: number): boolean {
