@@ -11,6 +11,9 @@ export interface ObjectInfo {
 }
 
 const KEPT_TREE_BYTES = 32 * 1024 * 1024
+/** Half a megabyte of a push may unpack to half a gigabyte of tree, or of commit message. */
+const MAX_CONTENT_BYTES = 128 * 1024 * 1024
+const MAX_COMMIT_BYTES = 1024 * 1024
 
 interface Waiting {
   readonly wantsContent: boolean
@@ -21,6 +24,7 @@ interface Waiting {
 /**
  * One `git cat-file --batch-command` (git 2.36+): "info <object>" and "contents <object>" lines in,
  * "<oid> <type> <size>\n[<bytes>\n]" or "<object> missing\n" out, in order. Content is held in memory: ask for size first.
+ * Above 128 MiB it is not given (`too_large`); of commits and tags, whose header comes first, so much as fits into 1 MiB.
  */
 export class CatFile {
   readonly #git: Promise<GitProcess>
@@ -29,6 +33,8 @@ export class CatFile {
   #buffered = 0
   #need = 0
   #pending: { info: ObjectInfo; waiting: Waiting } | undefined
+  /** Bytes on their way that nobody gets. */
+  #skip = 0
   #ended = false
 
   constructor(cwd: string, quarantine?: Quarantine) {
@@ -93,13 +99,21 @@ export class CatFile {
     if (this.#buffered < this.#need) return
     let data = this.#chunks.length === 1 ? chunk : Buffer.concat(this.#chunks)
     for (;;) {
-      if (this.#pending) {
+      if (this.#skip > 0) {
+        this.#need = 0
+        const skipped = Math.min(this.#skip, data.length)
+        data = data.subarray(skipped)
+        this.#skip -= skipped
+        if (this.#skip > 0) break
+      } else if (this.#pending) {
         const { info, waiting } = this.#pending
-        this.#need = info.size + 1
+        const bytes = Math.min(info.size, maxContent(info))
+        this.#need = bytes
         if (data.length < this.#need) break
         // copied, so that a small blob does not keep a large chunk alive
-        waiting.resolve({ info, content: Buffer.from(data.subarray(0, info.size)) })
-        data = data.subarray(info.size + 1)
+        waiting.resolve({ info, content: Buffer.from(data.subarray(0, bytes)) })
+        data = data.subarray(bytes)
+        this.#skip = info.size - bytes + 1
         this.#pending = undefined
       } else {
         this.#need = 0
@@ -122,8 +136,11 @@ export class CatFile {
       return
     }
     const info = { oid: match[1], type: match[2], size: Number(match[3]) } as ObjectInfo
-    if (waiting.wantsContent) this.#pending = { info, waiting }
-    else waiting.resolve({ info, content: undefined })
+    if (!waiting.wantsContent) waiting.resolve({ info, content: undefined })
+    else if (info.size > maxContent(info) && !isHeaded(info)) {
+      waiting.reject(new HubError('too_large', `The ${info.type} ${info.oid} is too large.`))
+      this.#skip = info.size + 1
+    } else this.#pending = { info, waiting }
   }
 
   #fail(stderr: string): void {
@@ -132,6 +149,14 @@ export class CatFile {
     this.#pending?.waiting.reject(err)
     for (const it of this.#waiting.splice(0)) it.reject(err)
   }
+}
+
+function isHeaded({ type }: ObjectInfo): boolean {
+  return type === 'commit' || type === 'tag'
+}
+
+function maxContent(info: ObjectInfo): number {
+  return isHeaded(info) ? MAX_COMMIT_BYTES : MAX_CONTENT_BYTES
 }
 
 /** Keeps one reader per repository alive for a while; the oldest idle one goes first. */

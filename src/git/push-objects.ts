@@ -13,13 +13,16 @@ import type { CatFile, ObjectInfo } from './cat-file.js'
  * Loose object (gitrepository-layout(5)): zlib of "<type> <size>\0<content>" in objects/ab/cdef….
  */
 const MAX_FILES = 200
-const MAX_OBJECT_FILE_BYTES = 1024 * 1024
+/** Of a commit, tree or tag, in its file and out of it. */
+const MAX_OBJECT_BYTES = 1024 * 1024
 const SNIFF_BYTES = 8 * 1024
+/** Holds the header, behind the code table that zlib may put first. */
+const START_BYTES = 1024
 
 export interface PushObject {
   readonly type: ObjectInfo['type']
   readonly size: number
-  /** Undefined for blobs above `SNIFF_BYTES`. */
+  /** Undefined for blobs above `SNIFF_BYTES`, and for anything else above `MAX_OBJECT_BYTES`. */
   readonly content: Buffer | undefined
 }
 
@@ -77,21 +80,24 @@ function readLoose(path: string): PushObject | undefined {
   const start = inflateStart(path)
   const nul = start.indexOf(0)
   const [, type, digits] =
-    /^(blob|tree|commit|tag) (\d+)$/.exec(start.toString('latin1', 0, nul)) ?? []
+    /^(blob|tree|commit|tag) (\d+)$/.exec(start.toString('latin1', 0, Math.max(nul, 0))) ?? []
   if (!type) return undefined
   const size = Number(digits)
   const head = { type: type as ObjectInfo['type'], size }
   if (start.length === nul + 1 + size) return { ...head, content: start.subarray(nul + 1) }
-  if (type === 'blob' || bytes > MAX_OBJECT_FILE_BYTES) return { ...head, content: undefined }
-  return { ...head, content: inflateSync(readFileSync(path)).subarray(nul + 1) }
+  // a few bytes of a file may stand for a thousand times as many
+  const limit = type === 'blob' ? SNIFF_BYTES : MAX_OBJECT_BYTES
+  if (size > limit || bytes > MAX_OBJECT_BYTES) return { ...head, content: undefined }
+  const whole = inflateSync(readFileSync(path), { maxOutputLength: nul + 1 + size })
+  return { ...head, content: whole.subarray(nul + 1) }
 }
 
-/** As much of the object as the file's first bytes hold. */
+/** As much of the object as the file's first bytes hold, its header in any case. */
 function inflateStart(path: string): Buffer {
-  const buffer = Buffer.alloc(SNIFF_BYTES)
+  const buffer = Buffer.alloc(START_BYTES)
   const file = openSync(path, 'r')
   try {
-    const read = readSync(file, buffer, 0, SNIFF_BYTES, 0)
+    const read = readSync(file, buffer, 0, START_BYTES, 0)
     return inflateSync(buffer.subarray(0, read), { finishFlush: constants.Z_SYNC_FLUSH })
   } finally {
     closeSync(file)
