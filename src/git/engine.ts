@@ -178,7 +178,8 @@ export async function openGit(options: GitOptions): Promise<Git> {
       const steps = smallSteps(order.steps)
       if (!parent || !steps) return writeCommit(dir(id), order, signal)
       const small = { ...order, parent, steps }
-      return writeSmallCommit(dir(id), small, (treeish) => reads(id).readTree(treeish))
+      const made = await writeSmallCommit(dir(id), small, (it) => reads(id).readTree(it))
+      return made ?? writeCommit(dir(id), order, signal)
     },
     mergeTree: (id, ours, theirs) => mergeTree(dir(id), ours, theirs),
     findConflicts: (id, ours, theirs) => findConflicts(dir(id), ours, theirs),

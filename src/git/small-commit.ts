@@ -31,8 +31,27 @@ export interface SmallCommit {
   readonly steps: readonly SmallStep[]
 }
 
-/** What `writeCommit` does by fast-import, for a few files: new blobs, the trees on the way to them, the commit. */
+/** A name in a tree that is to be written anew is not UTF-8: as text it would not be the same name any more. */
+class UnreadableName extends Error {}
+
+/**
+ * What `writeCommit` does by fast-import, for a few files: new blobs, the trees on the way to them, the commit. Undefined
+ * when fast-import has to do it.
+ */
 export async function writeSmallCommit(
+  directory: string,
+  order: SmallCommit,
+  readTree: (treeish: GitOid) => Promise<Children | undefined>,
+): Promise<GitOid | undefined> {
+  try {
+    return await write(directory, order, readTree)
+  } catch (err) {
+    if (err instanceof UnreadableName) return undefined
+    throw err
+  }
+}
+
+async function write(
   directory: string,
   order: SmallCommit,
   readTree: (treeish: GitOid) => Promise<Children | undefined>,
@@ -122,6 +141,7 @@ class Folder {
     if (this.#children) return this.#children
     const read = this.#oid === null ? new Map<string, Entry>() : await this.#readTree(this.#oid)
     if (!read) throw new HubError('git_failed', 'a tree is missing', { oid: this.#oid })
+    for (const name of read.keys()) if (name.includes('\ufffd')) throw new UnreadableName()
     this.#children = new Map(read)
     return this.#children
   }

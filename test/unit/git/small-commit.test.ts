@@ -17,16 +17,21 @@ async function repository(format: 'sha1' | 'sha256' = 'sha1') {
   await gitOk(dir, ['init', '-q', '--bare', `--object-format=${format}`, '.'])
   const pool = new CatFilePool(2)
   const reads = new GitReads(dir, pool)
-  const small = (parent: string, steps: readonly CommitStep[]) => {
+  const attempt = (parent: string, steps: readonly CommitStep[]) => {
     const few = smallSteps(steps)
     if (!few) throw new Error('not a small commit')
     return writeSmallCommit(dir, { parent, message: 'm', author, steps: few }, (it) =>
       reads.readTree(it),
     )
   }
+  const small = async (...order: Parameters<typeof attempt>) => {
+    const made = await attempt(...order)
+    if (!made) throw new Error('left to git')
+    return made
+  }
   const large = (parent: string | null, steps: readonly CommitStep[]) =>
     writeCommit(dir, { parent, message: 'm', author, steps }, never)
-  return { dir, pool, small, large }
+  return { dir, pool, attempt, small, large }
 }
 
 const put = (path: string, text: string, mode = '100644'): CommitStep => {
@@ -73,6 +78,26 @@ test.each(['sha1', 'sha256'] as const)(
     pool.close()
   },
 )
+
+test('a tree with names that are not UTF-8 is written by git', async () => {
+  const { dir, pool, attempt, large } = await repository()
+  const blob = execFileSync('git', ['hash-object', '-w', '--stdin'], { cwd: dir, input: 'x' })
+  const oid = blob.toString().trim()
+  const tree = execFileSync('git', ['mktree', '-z'], {
+    cwd: dir,
+    input: Buffer.from(`100644 blob ${oid}\tcaf\xe9\x00100644 blob ${oid}\tcaf\xea\x00`, 'latin1'),
+  })
+  const inside = tree.toString().trim()
+  const root = execFileSync('git', ['mktree'], {
+    cwd: dir,
+    input: `040000 tree ${inside}\told\n100644 blob ${oid}\ttop\n`,
+  })
+  const parent = await gitOk(dir, ['commit-tree', '-m', 'm', root.toString().trim()])
+  expect(await attempt(parent, [put('old/new', '1')])).toBeUndefined()
+  // where the folder itself is left alone, nothing stands in the way
+  expect(await attempt(parent, [put('new', '1')])).toBe(await large(parent, [put('new', '1')]))
+  pool.close()
+})
 
 test('many files or large ones are no small commit', () => {
   expect(smallSteps(Array.from({ length: 51 }, (_, n) => put(`${n}`, 'x')))).toBeUndefined()
