@@ -8,12 +8,28 @@ import type { RepositorySize } from './generate/repository.js'
 import { exists } from './lib/exists.js'
 import { Git } from './lib/git.js'
 import type { Missing } from './lib/row.js'
-import { apacheSide, type GitSide, httpBackendSides, hubSide, type Source } from './lib/sides.js'
+import {
+  apacheSide,
+  type GitSide,
+  httpBackendSides,
+  hubSide,
+  type Source,
+  softServeSide,
+} from './lib/sides.js'
 import type { Options } from './options.js'
 import { startApache } from './servers/apache.js'
 import { Hub } from './servers/hub.js'
-import { LFS_PEERS, type LfsPeer, startLfsPeer } from './servers/lfs-peers.js'
+import { startLfsFloor } from './servers/lfs-floor.js'
+import {
+  LFS_FLOOR,
+  LFS_PEERS,
+  type LfsPeer,
+  softServeLfs,
+  startLfsPeer,
+} from './servers/lfs-peers.js'
 import { type Nginx, startNginx } from './servers/nginx.js'
+import { Replay } from './servers/replay.js'
+import { SoftServe } from './servers/soft-serve.js'
 
 const root = join(import.meta.dirname, '../..')
 const CACHE = join(root, '.cache/bench')
@@ -26,13 +42,15 @@ export class Bench {
   readonly nginx: Nginx
   readonly hub: Hub | undefined
   readonly sides: readonly GitSide[]
+  readonly softServe: SoftServe | undefined
   readonly #seeded = new Map<string, Promise<void>>()
   readonly #lfsPeers = new Map<string, Promise<LfsPeer | Missing>>()
   readonly #closer: Closer
+  #replay: Promise<Replay> | undefined
 
   private constructor(
     closer: Closer,
-    made: Pick<Bench, 'options' | 'dir' | 'git' | 'nginx' | 'hub' | 'sides'>,
+    made: Pick<Bench, 'options' | 'dir' | 'git' | 'nginx' | 'hub' | 'sides' | 'softServe'>,
   ) {
     this.#closer = closer
     this.options = made.options
@@ -41,6 +59,7 @@ export class Bench {
     this.nginx = made.nginx
     this.hub = made.hub
     this.sides = made.sides
+    this.softServe = made.softServe
   }
 
   static async open(options: Options, closer: Closer): Promise<Bench> {
@@ -52,14 +71,17 @@ export class Bench {
     const nginx = closer.add(await startNginx(join(dir, 'nginx'), httpBackend), (it) => it.stop())
     const apache = await startApache(join(dir, 'apache'), httpBackend)
     if (apache) closer.add(apache, (it) => it.stop())
+    const softServe = await SoftServe.start(join(PEERS, 'soft-serve'), join(dir, 'soft-serve'))
+    if (softServe) closer.add(softServe, (it) => it.stop())
     const hub = options.peersOnly ? undefined : await startHub(options, join(dir, 'hub'))
     if (hub) closer.add(hub, (it) => it.stop())
     const sides = [
       ...(hub ? [hubSide(hub, git)] : []),
       ...httpBackendSides(nginx, git),
       ...(apache ? [apacheSide(apache, git)] : []),
+      ...(softServe ? [softServeSide(softServe, git)] : []),
     ]
-    return new Bench(closer, { options, dir, git, nginx, hub, sides })
+    return new Bench(closer, { options, dir, git, nginx, hub, sides, softServe })
   }
 
   get runs(): number {
@@ -94,7 +116,7 @@ export class Bench {
   lfsPeer(name: string): Promise<LfsPeer | Missing> {
     const found = this.#lfsPeers.get(name)
     if (found) return found
-    const starting = startLfsPeer(name, PEERS, this.dir).then(
+    const starting = this.#startLfsPeer(name).then(
       (peer) =>
         peer
           ? this.#closer.add(peer, (it) => it.stop())
@@ -105,10 +127,23 @@ export class Bench {
     return starting
   }
 
+  /** In front of the hub, or of the first peer where there is no hub. */
+  replay(): Promise<Replay> {
+    const side = this.sides[0]
+    if (!side) throw new Error('no side to record')
+    this.#replay ??= Replay.start(side.origin).then((it) => this.#closer.add(it, () => it.stop()))
+    return this.#replay
+  }
+
+  async #startLfsPeer(name: string): Promise<LfsPeer | undefined> {
+    if (name === LFS_FLOOR) return startLfsFloor()
+    if (name !== 'soft-serve') return startLfsPeer(name, PEERS, this.dir)
+    return this.softServe && softServeLfs(this.softServe)
+  }
+
   /** Peers without a column in this run, with the reason. */
   async skippedPeers(): Promise<string[]> {
-    // @TODO a side for soft-serve: its module could not be fetched where this was written, so nothing to try it with.
-    const skipped = ['soft-serve: no side in this bench yet']
+    const skipped: string[] = []
     if (!this.sides.some(({ name }) => name === 'apache')) {
       skipped.push('apache: not installed (peers.sh)')
     }

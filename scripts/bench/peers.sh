@@ -14,7 +14,7 @@ giftless_needs='flask==2.3.3 flask-classful==0.16.0 flask-marshmallow==0.15.0 ma
   werkzeug==3.0.3 figcan==0.0.4 pyjwt==2.8.0 pyyaml==6.0.1 python-dotenv==1.0.1 cachetools==5.3.3 cryptography==43.0.1
   requests==2.31.0 importlib-metadata==7.0.2 typing-extensions==4.10.0 python-dateutil==2.9.0.post0'
 rudolfs_version=0.3.8
-soft_serve_version=v0.12.2
+soft_serve_version=v0.12.1
 limit_seconds=${PEER_INSTALL_SECONDS:-900}
 
 home=$(cd "$(dirname "$0")/../.." && pwd)/.cache/peers
@@ -74,8 +74,13 @@ install_rudolfs() {
 install_soft_serve() {
   [ -x "$home/soft-serve/bin/soft" ] && return
   has go || { missed soft-serve 'go is not installed'; return; }
-  quietly soft-serve env "GOBIN=$home/soft-serve/bin" \
-    go install "github.com/charmbracelet/soft-serve/cmd/soft@$soft_serve_version" ||
+  # A module of its own that requires exactly this version: `go install package@version` also asks the proxy for all
+  # versions there are, which not every proxy answers.
+  build="$home/soft-serve/module"
+  mkdir -p "$build" "$home/soft-serve/bin"
+  printf 'module peer\n\ngo 1.26\n\nrequire github.com/charmbracelet/soft-serve %s\n' "$soft_serve_version" >"$build/go.mod"
+  quietly soft-serve env GOFLAGS=-mod=mod GOBIN="$home/soft-serve/bin" \
+    go -C "$build" install github.com/charmbracelet/soft-serve/cmd/soft ||
     missed soft-serve 'go could not install it'
 }
 

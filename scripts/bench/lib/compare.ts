@@ -43,7 +43,7 @@ async function orMissing(measure: Measure): Promise<number | Missing> {
 }
 
 /** A side that fails is named and left out; the others go on. */
-function whyMissing(error: unknown): Missing {
+export function whyMissing(error: unknown): Missing {
   const message = error instanceof Error ? error.message : String(error)
   if (error instanceof NotYet) return { missing: `not yet (${message})` }
   return { missing: `${FAILED}: ${message.replace(/:\/\/[^@\s]+@/g, '://').split('\n')[0]}` }

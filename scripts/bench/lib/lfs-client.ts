@@ -1,8 +1,13 @@
 import type { Readable } from 'node:stream'
-import type { Hub } from '../servers/hub.js'
 import { type Ask, askOnce, expectOk } from './connection.js'
 
 const LFS_JSON = 'application/vnd.git-lfs+json'
+
+/** The `info/lfs` of one repository on one server. */
+export interface LfsEndpoint {
+  readonly url: string
+  readonly headers: Readonly<Record<string, string>>
+}
 
 export interface LfsObject {
   readonly oid: string
@@ -20,19 +25,18 @@ interface Planned extends LfsObject {
 }
 
 async function batch(
-  hub: Hub,
-  repository: string,
+  at: LfsEndpoint,
   operation: 'upload' | 'download',
   object: LfsObject,
 ): Promise<NonNullable<Planned['actions']>> {
   const ask: Ask = {
     method: 'POST',
-    path: `/${hub.id(repository)}.git/info/lfs/objects/batch`,
-    headers: { ...hub.basic, 'Content-Type': LFS_JSON, Accept: LFS_JSON },
+    path: `${new URL(at.url).pathname}/objects/batch`,
+    headers: { ...at.headers, 'Content-Type': LFS_JSON, Accept: LFS_JSON },
     body: Buffer.from(JSON.stringify({ operation, transfers: ['basic'], objects: [object] })),
     keep: true,
   }
-  const reply = expectOk(await askOnce(hub.url, ask), ask)
+  const reply = expectOk(await askOnce(at.url, ask), ask)
   const planned = (JSON.parse(reply.body.toString()) as { objects: Planned[] }).objects[0]
   if (planned?.error) throw new Error(`LFS batch: ${planned.error.code} ${planned.error.message}`)
   return planned?.actions ?? {}
@@ -49,14 +53,9 @@ async function follow(action: Action, ask: Omit<Ask, 'path'>): Promise<number> {
 }
 
 /** Batch, PUT and verify, as git-lfs does it. */
-export async function uploadLfs(
-  hub: Hub,
-  repository: string,
-  object: LfsObject,
-  body: Readable,
-): Promise<void> {
-  const actions = await batch(hub, repository, 'upload', object)
-  if (!actions.upload) throw new Error('the hub did not ask for an object that it cannot have')
+export async function uploadLfs(at: LfsEndpoint, object: LfsObject, body: Readable): Promise<void> {
+  const actions = await batch(at, 'upload', object)
+  if (!actions.upload) throw new Error('the server did not ask for an object that it cannot have')
   const headers = { 'Content-Type': 'application/octet-stream' }
   await follow(actions.upload, { method: 'PUT', body, bodySize: object.size, headers })
   if (!actions.verify) return
@@ -64,14 +63,14 @@ export async function uploadLfs(
   await follow(actions.verify, {
     method: 'POST',
     body: verify,
-    headers: { 'Content-Type': LFS_JSON },
+    headers: { 'Content-Type': LFS_JSON, Accept: LFS_JSON },
   })
 }
 
 /** Batch and GET; the bytes are counted and dropped. */
-export async function downloadLfs(hub: Hub, repository: string, object: LfsObject): Promise<void> {
-  const actions = await batch(hub, repository, 'download', object)
-  if (!actions.download) throw new Error('the hub does not offer the object')
+export async function downloadLfs(at: LfsEndpoint, object: LfsObject): Promise<void> {
+  const actions = await batch(at, 'download', object)
+  if (!actions.download) throw new Error('the server does not offer the object')
   const bytes = await follow(actions.download, {})
   if (bytes !== object.size) throw new Error(`${bytes} of ${object.size} bytes came`)
 }

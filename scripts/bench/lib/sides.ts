@@ -3,8 +3,17 @@ import { join } from 'node:path'
 import type { Apache } from '../servers/apache.js'
 import type { Hub } from '../servers/hub.js'
 import type { Nginx } from '../servers/nginx.js'
+import type { SoftServe } from '../servers/soft-serve.js'
 import type { Git } from './git.js'
 import { run } from './process.js'
+
+/** Servers that the hub is shown beside in every git row, nothing being asked; a row may ask something of one of them. */
+export const gitPeers = {
+  'http-backend': undefined,
+  'http-backend+bitmaps': undefined,
+  apache: undefined,
+  'soft-serve': undefined,
+} as const
 
 /** Where git rows are measured: one server that holds copies of the same repositories. */
 export interface GitSide {
@@ -112,4 +121,21 @@ export function apacheSide(apache: Apache, git: Git): GitSide {
   }
   const fill = (dir: string, { plain }: Source) => copyTo(git, dir, plain, false)
   return backendSide(git, 'apache', apache, fill, handOver)
+}
+
+export function softServeSide(softServe: SoftServe, git: Git): GitSide {
+  const path = (repository: string) => `/${repository}.git`
+  return {
+    name: 'soft-serve',
+    origin: softServe.url,
+    path,
+    remote: (repository) => softServe.url + path(repository),
+    headers: {},
+    async seed(repository, { plain }) {
+      await allowPush(git, await softServe.copy(repository, plain))
+    },
+    async create(repository) {
+      await allowPush(git, await softServe.create(repository))
+    },
+  }
 }

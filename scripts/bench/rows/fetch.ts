@@ -3,13 +3,13 @@ import { join } from 'node:path'
 import type { Bench } from '../bench.js'
 import { compare, type Measure, seconds } from '../lib/compare.js'
 import type { Row } from '../lib/row.js'
-import type { GitSide } from '../lib/sides.js'
+import { type GitSide, gitPeers } from '../lib/sides.js'
 import { fetchAsk, fetchPack } from '../lib/smart-http.js'
-import { onEverySide } from './clone.js'
+import { FLOOR, onEverySide, onEverySideAndFloor } from './clone.js'
 
 const MAIN = 'main'
 const BEHIND = 100
-const against = { 'http-backend': 1, 'http-backend+bitmaps': undefined, apache: undefined }
+const against = { ...gitPeers, 'http-backend': 1, [FLOOR]: undefined }
 
 /** A bare repository that truly lacks the last commits of main and has everything else. */
 async function behind(bench: Bench): Promise<string> {
@@ -56,7 +56,7 @@ export const fetchRows: Row[] = [
     against,
     run: async (bench) => {
       const prepared = await behind(bench)
-      return compare(await onEverySide(bench, MAIN, realFetch(bench, prepared)), bench)
+      return compare(await onEverySideAndFloor(bench, MAIN, realFetch(bench, prepared)), bench)
     },
   },
   {

@@ -5,10 +5,11 @@ import type { Bench } from '../bench.js'
 import { Random } from '../generate/random.js'
 import { compare, type Measure } from '../lib/compare.js'
 import type { Figures, Missing, Row } from '../lib/row.js'
+import { LFS_FLOOR } from '../servers/lfs-peers.js'
 
 const REPOSITORY = 'lfs-many'
 const OBJECT_BYTES = 20_000
-const against = { rudolfs: 3, giftless: 3 }
+const against = { rudolfs: 3, giftless: 3, 'soft-serve': undefined, [LFS_FLOOR]: undefined }
 
 /** Where git-lfs is sent, by side; or why there is nothing to send it to. */
 async function endpoints(bench: Bench): Promise<Record<string, string | Missing>> {
@@ -17,9 +18,9 @@ async function endpoints(bench: Bench): Promise<Record<string, string | Missing>
     await bench.hub.createRepository(REPOSITORY).catch(() => {}) // the other row of this file may have made it
     found.hub = `${bench.hub.withToken(bench.hub.url)}/${bench.hub.id(REPOSITORY)}.git/info/lfs`
   }
-  for (const name of bench.lfsPeerNames) {
+  for (const name of [...bench.lfsPeerNames, LFS_FLOOR]) {
     const peer = await bench.lfsPeer(name)
-    found[name] = 'missing' in peer ? peer : peer.lfsUrl(REPOSITORY)
+    found[name] = 'missing' in peer ? peer : await peer.lfsUrl(REPOSITORY)
   }
   return found
 }
@@ -59,12 +60,19 @@ async function lfs(bench: Bench, dir: string, url: string, ...args: string[]): P
 const countOf = (bench: Bench) => (bench.full ? 5_000 : 200)
 let seed = Math.floor(Date.now() / 1000)
 
+/** It holds objects in the memory of this process. */
+async function forgetOnFloor(bench: Bench): Promise<void> {
+  const floor = await bench.lfsPeer(LFS_FLOOR)
+  if (!('missing' in floor)) await floor.clearObjects()
+}
+
 async function push(bench: Bench): Promise<Figures> {
   const sides: Record<string, Measure | Missing> = {}
   for (const [name, url] of Object.entries(await endpoints(bench))) {
     if (typeof url !== 'string') sides[name] = url
     else {
       sides[name] = async () => {
+        if (name === LFS_FLOOR) await forgetOnFloor(bench)
         seed += 1
         const dir = await withObjects(bench, countOf(bench), seed)
         const took = await lfs(bench, dir, url, 'push', 'origin', 'main')
@@ -100,7 +108,9 @@ async function pull(bench: Bench): Promise<Figures> {
       }
     }
   }
-  return compare(sides, bench)
+  const figures = await compare(sides, bench)
+  await forgetOnFloor(bench)
+  return figures
 }
 
 export const lfsManyRows: Row[] = [

@@ -3,11 +3,11 @@ import { link, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Bench } from '../bench.js'
 import { writeNoise } from '../generate/lfs-file.js'
-import { compare, type Measure, seconds } from '../lib/compare.js'
+import { compare, type Measure, seconds, whyMissing } from '../lib/compare.js'
 import { askOnce, expectOk } from '../lib/connection.js'
-import { downloadLfs, type LfsObject, uploadLfs } from '../lib/lfs-client.js'
+import { downloadLfs, type LfsEndpoint, type LfsObject, uploadLfs } from '../lib/lfs-client.js'
 import { run } from '../lib/process.js'
-import type { Figures, Row } from '../lib/row.js'
+import type { Figures, Missing, Row } from '../lib/row.js'
 import { MB } from '../lib/stats.js'
 
 const REPOSITORY = 'lfs-large'
@@ -45,14 +45,46 @@ class Files {
   }
 }
 
+const peers = { rudolfs: undefined, giftless: undefined, 'soft-serve': undefined }
+
+/** The LFS servers of peers.sh, measured by the same client; their disks are emptied when the row has ended. */
+async function onPeers(
+  bench: Bench,
+  measured: (at: LfsEndpoint) => Promise<Measure> | Measure,
+): Promise<Record<string, Measure | Missing>> {
+  const found: Record<string, Measure | Missing> = {}
+  for (const name of bench.lfsPeerNames) {
+    const peer = await bench.lfsPeer(name)
+    if ('missing' in peer) found[name] = peer
+    else
+      found[name] = await peer
+        .lfsUrl(REPOSITORY)
+        .then((url) => measured({ url, headers: {} }))
+        .catch(whyMissing)
+  }
+  return found
+}
+
+async function forgetOnPeers(bench: Bench): Promise<void> {
+  for (const name of bench.lfsPeerNames) {
+    const peer = await bench.lfsPeer(name)
+    if (!('missing' in peer)) await peer.clearObjects()
+  }
+}
+
 async function upload(bench: Bench): Promise<Figures> {
   await ensureRepository(bench)
   const files = new Files(bench)
   const { hub } = bench
   const speed = (took: number) => files.object.size / MB / took
-  const sides: Record<string, Measure> = {
+  const up = (at: LfsEndpoint) => async () => {
+    const body = createReadStream(files.path, { highWaterMark: READ_SIZE })
+    return speed(await seconds(() => uploadLfs(at, files.object, body)))
+  }
+  const sides: Record<string, Measure | Missing> = {
     // First in each round, so it also brings the new file.
     sha256sum: async () => {
+      await forgetOnPeers(bench)
       await files.next()
       return speed((await run('sha256sum', [files.path])).seconds)
     },
@@ -67,13 +99,9 @@ async function upload(bench: Bench): Promise<Figures> {
       return speed(seconds)
     },
   }
-  if (hub) {
-    sides.hub = async () => {
-      const body = createReadStream(files.path, { highWaterMark: READ_SIZE })
-      return speed(await seconds(() => uploadLfs(hub, REPOSITORY, files.object, body)))
-    }
-  }
-  const figures = await compare(sides, bench)
+  if (hub) sides.hub = up(hub.lfs(REPOSITORY))
+  const figures = await compare({ ...sides, ...(await onPeers(bench, up)) }, bench)
+  await forgetOnPeers(bench)
   await files.remove()
   return figures
 }
@@ -96,12 +124,13 @@ async function download(bench: Bench): Promise<Figures> {
         if (bytes !== object.size) throw new Error(`nginx sent ${bytes} of ${object.size} bytes`)
       }),
   }
-  if (hub) {
-    const body = createReadStream(path, { highWaterMark: READ_SIZE })
-    await uploadLfs(hub, REPOSITORY, object, body)
-    sides.hub = () => speed(() => downloadLfs(hub, REPOSITORY, object))
+  const down = async (at: LfsEndpoint): Promise<Measure> => {
+    await uploadLfs(at, object, createReadStream(path, { highWaterMark: READ_SIZE }))
+    return () => speed(() => downloadLfs(at, object))
   }
-  const figures = await compare(sides, bench)
+  if (hub) sides.hub = await down(hub.lfs(REPOSITORY))
+  const figures = await compare({ ...sides, ...(await onPeers(bench, down)) }, bench)
+  await forgetOnPeers(bench)
   await rm(served)
   await files.remove()
   return figures
@@ -112,14 +141,14 @@ export const lfsRows: Row[] = [
     name: 'lfs-download',
     what: 'one large LFS object down (batch + GET), against the same file from nginx',
     unit: 'MB/s',
-    against: { 'nginx static': 0.85 },
+    against: { 'nginx static': 0.85, ...peers },
     run: download,
   },
   {
     name: 'lfs-upload',
     what: 'one large new LFS object up (batch + PUT + verify), against hashing the file',
     unit: 'MB/s',
-    against: { sha256sum: 0.75, 'openssl sha256': undefined, 'dd+fsync': undefined },
+    against: { sha256sum: 0.75, 'openssl sha256': undefined, 'dd+fsync': undefined, ...peers },
     run: upload,
   },
 ]

@@ -21,8 +21,8 @@ async function load(bench: Bench): Promise<Figures> {
   let busy = true
   const objects = async () => {
     try {
-      await uploadLfs(hub, MAIN, object, noiseStream(object.size, seed))
-      await downloadLfs(hub, MAIN, object)
+      await uploadLfs(hub.lfs(MAIN), object, noiseStream(object.size, seed))
+      await downloadLfs(hub.lfs(MAIN), object)
     } finally {
       busy = false
     }

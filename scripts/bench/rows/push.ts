@@ -2,6 +2,7 @@ import type { Bench } from '../bench.js'
 import { compare, type Measure } from '../lib/compare.js'
 import { Pusher } from '../lib/pusher.js'
 import type { Figures, Row } from '../lib/row.js'
+import { gitPeers } from '../lib/sides.js'
 import { onEverySide } from './clone.js'
 
 const PUSHED = 'pushed'
@@ -30,7 +31,7 @@ export const pushRows: Row[] = [
     what: 'push of a new one-file commit with real git (http-backend runs no hooks)',
     unit: 'ms',
     // At most 1.25 times its time, with hooks and metadata.
-    against: { 'http-backend': 0.8, 'http-backend+bitmaps': undefined, apache: undefined },
+    against: { ...gitPeers, 'http-backend': 0.8 },
     run: async (bench) => {
       const sides = await onEverySide(bench, PUSHED, async (side) => {
         const pusher = await Pusher.open(bench, side, PUSHED)

@@ -3,13 +3,12 @@ import type { Bench } from '../bench.js'
 import { compare, type Measure } from '../lib/compare.js'
 import { rate } from '../lib/connection.js'
 import type { Row } from '../lib/row.js'
-import type { GitSide } from '../lib/sides.js'
+import { type GitSide, gitPeers } from '../lib/sides.js'
 import { advertisementAsk, lsRefsAsk } from '../lib/smart-http.js'
-import { onEverySide } from './clone.js'
+import { FLOOR, onEverySide, onEverySideAndFloor } from './clone.js'
 
 const MAIN = 'main'
 const CONNECTIONS = 8
-const peers = { apache: undefined, 'http-backend+bitmaps': undefined }
 
 /** One round is what git sends: GET info/refs, then POST ls-refs on the same connection. */
 function polling(bench: Bench, prefixes: readonly string[]) {
@@ -35,14 +34,14 @@ export const refRows: Row[] = [
     name: 'ls-remote-rate',
     what: 'ls-remote (v2 info/refs + ls-refs) over 8 keep-alive connections',
     unit: 'req/s',
-    against: { 'http-backend': 15, ...peers },
+    against: { ...gitPeers, 'http-backend': 15 },
     run: async (bench) => compare(await onEverySide(bench, MAIN, polling(bench, [])), bench),
   },
   {
     name: 'fetch-noop-rate',
     what: 'fetch that finds nothing new (info/refs + ls-refs of branches and tags), 8 connections',
     unit: 'req/s',
-    against: { 'http-backend': 15, ...peers },
+    against: { ...gitPeers, 'http-backend': 15 },
     run: async (bench) =>
       compare(await onEverySide(bench, MAIN, polling(bench, ['refs/heads/', 'refs/tags/'])), bench),
   },
@@ -50,7 +49,7 @@ export const refRows: Row[] = [
     name: 'fetch-noop',
     what: 'fetch that finds nothing new, with real git',
     unit: 'ms',
-    against: { 'http-backend': undefined, ...peers },
-    run: async (bench) => compare(await onEverySide(bench, MAIN, noOpFetch(bench)), bench),
+    against: { ...gitPeers, [FLOOR]: undefined },
+    run: async (bench) => compare(await onEverySideAndFloor(bench, MAIN, noOpFetch(bench)), bench),
   },
 ]

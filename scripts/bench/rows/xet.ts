@@ -61,10 +61,10 @@ const plain = (bench: Bench) =>
     await uploadXet(hub, REPOSITORY, file)
     seed += 1
     const raw = describeNoise(sizeOf(bench), seed)
-    await uploadLfs(hub, REPOSITORY, raw, noiseStream(raw.size, seed))
+    await uploadLfs(hub.lfs(REPOSITORY), raw, noiseStream(raw.size, seed))
     const sides: Record<string, Measure> = {
-      hub: () => speed(file, () => downloadLfs(hub, REPOSITORY, file.object)),
-      'stored raw': () => speed(file, () => downloadLfs(hub, REPOSITORY, raw)),
+      hub: () => speed(file, () => downloadLfs(hub.lfs(REPOSITORY), file.object)),
+      'stored raw': () => speed(file, () => downloadLfs(hub.lfs(REPOSITORY), raw)),
     }
     return compare(sides, bench)
   })

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { askOnce, expectOk } from '../lib/connection.js'
+import type { LfsEndpoint } from '../lib/lfs-client.js'
 import { cpuTicks, MemorySampler } from '../lib/memory.js'
 import { run, Service } from '../lib/process.js'
 
@@ -49,6 +50,10 @@ export class Hub {
   /** With the token inside, as a CI job has it. */
   withToken(url: string): string {
     return url.replace('://', `://${HUB_USER}:${this.token}@`)
+  }
+
+  lfs(repository: string): LfsEndpoint {
+    return { url: `${this.url}/${this.id(repository)}.git/info/lfs`, headers: this.basic }
   }
 
   async post(path: string, body: unknown): Promise<string> {

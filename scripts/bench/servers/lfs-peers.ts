@@ -1,22 +1,40 @@
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { exists } from '../lib/exists.js'
 import { freePort, whenAnswering } from '../lib/free-port.js'
 import { Service } from '../lib/process.js'
+import type { SoftServe } from './soft-serve.js'
 
 export interface LfsPeer {
   readonly name: string
-  /** Where git-lfs finds it, for the repository bench/NAME. */
-  lfsUrl(name: string): string
+  /** Where git-lfs finds the repository of that name, which is made when it is not there. */
+  lfsUrl(name: string): Promise<string>
+  /** Forgets the bytes of all objects, so that repeated uploads of large ones do not fill the disk. */
+  clearObjects(): Promise<void>
   stop(): Promise<void>
 }
 
 type Starter = (installed: string, dir: string) => Promise<LfsPeer>
 
-const started = (service: Service, name: string, url: string): LfsPeer => ({
+const started = (service: Service, name: string, url: string, objects: string): LfsPeer => ({
   name,
-  lfsUrl: (repository) => `${url}/${repository}`,
+  lfsUrl: async (repository) => `${url}/${repository}`,
+  async clearObjects() {
+    await rm(objects, { recursive: true, force: true })
+    await mkdir(objects)
+  },
   stop: () => service.stop(),
+})
+
+/** It is a git server as well and has been started as one. */
+export const softServeLfs = (softServe: SoftServe): LfsPeer => ({
+  name: 'soft-serve',
+  async lfsUrl(repository) {
+    await softServe.create(repository)
+    return softServe.lfsUrl(repository)
+  },
+  clearObjects: () => softServe.clearObjects(),
+  stop: async () => {},
 })
 
 async function up(service: Service, url: string): Promise<void> {
@@ -42,7 +60,7 @@ const rudolfs: Starter = async (installed, dir) => {
   const service = new Service('rudolfs', join(installed, 'bin/rudolfs'), args)
   const url = `http://127.0.0.1:${port}`
   await up(service, url)
-  return started(service, 'rudolfs', `${url}/api/bench`)
+  return started(service, 'rudolfs', `${url}/api/bench`, join(dir, 'rudolfs'))
 }
 
 const giftless: Starter = async (installed, dir) => {
@@ -87,7 +105,7 @@ PRE_AUTHORIZED_ACTION_PROVIDER:
   const env = { PATH: process.env.PATH, HOME: home, GIFTLESS_CONFIG_FILE: conf }
   const service = new Service('giftless', join(installed, 'bin/gunicorn'), args, { env, cwd: home })
   await up(service, url)
-  return started(service, 'giftless', `${url}/bench`)
+  return started(service, 'giftless', `${url}/bench`, join(home, 'objects'))
 }
 
 const starters: Record<string, { file: string; start: Starter }> = {
@@ -95,7 +113,9 @@ const starters: Record<string, { file: string; start: Starter }> = {
   giftless: { file: 'bin/gunicorn', start: giftless },
 }
 
-export const LFS_PEERS = Object.keys(starters)
+/** The floor is no peer: it shows what git-lfs itself takes. */
+export const LFS_PEERS = [...Object.keys(starters), 'soft-serve']
+export const LFS_FLOOR = 'floor'
 
 /** Undefined when it was not installed by peers.sh. */
 export async function startLfsPeer(
