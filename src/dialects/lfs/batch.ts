@@ -134,8 +134,11 @@ function toUpload(it: LfsRequest, object: Asked, step: UploadStep): Answer {
   // authenticated: the URLs carry their right, git-lfs must not add credentials to them
   const known = { oid, size, authenticated: true }
   if (step.type === 'stored') return known
+  const upload = uploadAction(it, { oid, size }, step)
+  // what came through the hub was checked before the PUT was answered; git-lfs verifies on a connection of its own each time
+  if (step.type === 'proxied') return { ...known, actions: { upload } }
   const verify = { href: href(it, 'lfs.verify', { oid, size }), ...expiry(it) }
-  return { ...known, actions: { upload: uploadAction(it, { oid, size }, step), verify } }
+  return { ...known, actions: { upload, verify } }
 }
 
 function uploadAction(
