@@ -139,6 +139,12 @@ export interface GitEngine {
   peel(id: RepoId, snapshot: RefSnapshot): Promise<Map<string, GitOid>>
   /** All or nothing, each compared with its old oid; throws `conflict` when one moved. */
   updateRefs(id: RepoId, updates: readonly RefUpdate[]): Promise<void>
+  /** Makes one branch the only ref. All or nothing: throws `conflict` when the refs are not those of `from` any more. */
+  replaceRefs(
+    id: RepoId,
+    from: RefSnapshot,
+    only: { readonly name: string; readonly oid: GitOid },
+  ): Promise<void>
   setHead(id: RepoId, branch: string): Promise<void>
 
   runService(id: RepoId, run: GitServiceRun): Promise<void>
@@ -317,8 +323,11 @@ export interface GitEngine {
   quarantineBytes(quarantine: Quarantine): Promise<number>
   /** Bytes on disk of the object store. */
   sizeBytes(id: RepoId): Promise<number>
-  /** Pushes past pre-receive that have not ended, in any process. */
-  pushesInFlight(id: RepoId): Promise<number>
+  /**
+   * Pushes and other writers that have not ended, in any process; `moving`: without pushes that are still being received,
+   * whose hooks have not been asked.
+   */
+  pushesInFlight(id: RepoId, which?: 'all' | 'moving'): Promise<number>
   /** Packs what is reachable, drops the rest. The caller keeps writers out. */
   prune(id: RepoId): Promise<void>
   /** Cheap upkeep after pushes; writers may go on. */

@@ -3,6 +3,7 @@ import type { Readable, Writable } from 'node:stream'
 import { HubError } from '../domain/errors.js'
 import type { CommitStep, Signature } from '../domain/ports.js'
 import type { GitOid, RefUpdate } from '../domain/types.js'
+import { encodeObject, writeLooseObjects } from './loose-objects.js'
 import { runGit, startGit } from './spawn.js'
 
 /** All or nothing by one ref transaction (git-update-ref(1) --stdin -z). Throws `conflict` when a ref is not at its old oid. */
@@ -163,30 +164,19 @@ export async function commitTree(
   const who = formatSignature(commit.author)
   const committer = formatSignature(commit.committer ?? commit.author)
   const parents = commit.parents.map((it) => `parent ${it}\n`).join('')
-  return writeObject(
-    directory,
-    'commit',
-    `tree ${commit.treeOid}\n${parents}author ${who}\ncommitter ${committer}\n\n${commit.message}${commit.message.endsWith('\n') ? '' : '\n'}`,
-  )
+  const text = `tree ${commit.treeOid}\n${parents}author ${who}\ncommitter ${committer}\n\n${commit.message}${commit.message.endsWith('\n') ? '' : '\n'}`
+  const format = commit.treeOid.length === 64 ? 'sha256' : 'sha1'
+  const object = encodeObject('commit', Buffer.from(text), format)
+  await writeLooseObjects(directory, [object])
+  return object.oid
 }
 
 export async function createTagObject(
   directory: string,
   tag: { name: string; target: GitOid; message: string; tagger: Signature },
 ): Promise<GitOid> {
-  return writeObject(
-    directory,
-    'tag',
-    `object ${tag.target}\ntype commit\ntag ${tag.name}\ntagger ${formatSignature(tag.tagger)}\n\n${tag.message}${tag.message.endsWith('\n') ? '' : '\n'}`,
-  )
-}
-
-async function writeObject(
-  directory: string,
-  type: 'commit' | 'tag',
-  text: string,
-): Promise<GitOid> {
-  const { stdout } = await runGit('hash-object', ['-t', type, '-w', '--stdin'], {
+  const text = `object ${tag.target}\ntype commit\ntag ${tag.name}\ntagger ${formatSignature(tag.tagger)}\n\n${tag.message}${tag.message.endsWith('\n') ? '' : '\n'}`
+  const { stdout } = await runGit('hash-object', ['-t', 'tag', '-w', '--stdin'], {
     cwd: directory,
     input: text,
   })

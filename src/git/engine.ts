@@ -22,6 +22,7 @@ import { smallPushExtends, smallPushPointers } from './push-walk.js'
 import { GitReads } from './reads.js'
 import { moveRefFile } from './ref-files.js'
 import { RefReader } from './refs.js'
+import { replaceRefs } from './replace-refs.js'
 import { markWriter, pushesInFlight, runService } from './service.js'
 import { smallSteps, writeSmallCommit } from './small-commit.js'
 import { receivePack } from './small-push.js'
@@ -90,6 +91,7 @@ export async function openGit(options: GitOptions): Promise<Git> {
     sizeOf: async (id) => sizes.bytes(dir(id)),
   })
   await fetches.sweep()
+  const cleanups = new Set<Promise<unknown>>()
   const forget = (id: RepoId) => {
     pool.forget(dir(id))
     refs.forget(dir(id))
@@ -113,6 +115,17 @@ export async function openGit(options: GitOptions): Promise<Git> {
       !existsSync(join(dir(id), 'objects/info/alternates')),
     peel: async (id, snapshot) => peelRefs(pool, peeled, dir(id), snapshot),
     updateRefs: (id, updates) => moveRefs(dir(id), updates),
+    replaceRefs: async (id, from, only) => {
+      const unmark = await markWriter(dir(id))
+      try {
+        const tidy = await replaceRefs(dir(id), from, only, () => refs.read(dir(id)))
+        const tidying = tidy().catch(() => undefined)
+        cleanups.add(tidying)
+        void tidying.then(() => cleanups.delete(tidying))
+      } finally {
+        await unmark()
+      }
+    },
     setHead: async (id, branch) => {
       await runGit('symbolic-ref', ['HEAD', `refs/heads/${branch}`], { cwd: dir(id) })
     },
@@ -194,7 +207,7 @@ export async function openGit(options: GitOptions): Promise<Git> {
 
     quarantineBytes: (it) => bytesUnder(it.objectDirectory),
     sizeBytes: async (id) => sizes.bytes(dir(id)),
-    pushesInFlight: (id) => pushesInFlight(dir(id)),
+    pushesInFlight: (id, which) => pushesInFlight(dir(id), which),
     prune: async (id) => {
       await prune(dir(id))
       forget(id)
@@ -223,6 +236,7 @@ export async function openGit(options: GitOptions): Promise<Git> {
     useLauncher,
     fetchCounts: () => ({ ...fetches.counts, waiting: admission.waiting }),
     close: async () => {
+      await Promise.all(cleanups)
       await fetches.close()
       pool.close()
     },

@@ -9,8 +9,10 @@ import { pushesInFlight } from './service.js'
  *   objects/pack/tmp_* objects/pack/.tmp-* objects/??/tmp_obj_*            objects half written
  *   objects/info/commit-graphs/*.lock objects/pack/multi-pack-index.lock   upkeep
  *   fast_import_crash_<pid> gc.pid shallow.lock                            reports and markers
+ *   packhorse-gone-*                                                       refs that were replaced, see replace-refs.ts
  */
-const IN_REPOSITORY = /^(.+\.lock|packed-refs\.new|fast_import_crash_\d+|gc\.pid)$/
+const IN_REPOSITORY =
+  /^(.+\.lock|packed-refs\.new|fast_import_crash_\d+|gc\.pid|packhorse-gone-.+)$/
 const IN_OBJECTS = /^tmp_objdir-/
 const IN_PACK = /^(tmp_|\.tmp-|.+\.lock$)/
 const IN_FANOUT = /^tmp_obj_/

@@ -34,10 +34,15 @@ export async function runService(directory: string, run: GitServiceRun): Promise
       ...(push ? {} : { signal: run.signal }),
     },
   )
-  const release = push ? await markPush(directory, git.pid) : undefined
+  const mark = push ? await markPush(directory, git.pid) : undefined
   const guards: (() => Promise<void>)[] = []
   if (git.channel && run.onHook)
-    serveHooks(git.channel, { directory, nonce }, guarded(run.onHook, guards), run.onHookError)
+    serveHooks(
+      git.channel,
+      { directory, nonce },
+      guarded(run.onHook, guards, async () => mark?.moving()),
+      run.onHookError,
+    )
   try {
     const said = watch(git.stdout)
     const [code, unread] = await Promise.all([
@@ -52,15 +57,18 @@ export async function runService(directory: string, run: GitServiceRun): Promise
   } finally {
     git.channel?.destroy()
     for (const letGo of guards) await letGo()
-    await release?.()
+    await mark?.release()
   }
 }
 
+/** `moving` is over before the policy looks whether somebody holds the repository, who then waits for this push. */
 function guarded(
   onHook: NonNullable<GitServiceRun['onHook']>,
   guards: (() => Promise<void>)[],
+  moving: () => Promise<void>,
 ): NonNullable<GitServiceRun['onHook']> {
   return async (call) => {
+    if (call.hook === 'pre-receive') await moving()
     const answer = await onHook(call)
     if (answer.accept && call.hook === 'pre-receive' && call.quarantine)
       guards.push(await guardFanout(call.quarantine))
@@ -142,13 +150,24 @@ function verdict(service: string, code: number, stderr: string): HubError {
 
 /*
  * A push in flight is a file named by the pid of its receive-pack: it outlives this process when it dies,
- * so whoever wants to prune can tell whether a push past pre-receive may still be writing.
+ * so whoever wants to prune can tell whether a push past pre-receive may still be writing. From pre-receive on there is
+ * `<pid>-moving` as well.
  */
-async function markPush(directory: string, pid: number): Promise<() => Promise<void>> {
+interface PushMark {
+  moving(): Promise<void>
+  release(): Promise<void>
+}
+
+async function markPush(directory: string, pid: number): Promise<PushMark> {
   const file = join(directory, 'packhorse-pushes', String(pid))
   await mkdir(join(directory, 'packhorse-pushes'), { recursive: true })
   await writeFile(file, '')
-  return () => rm(file, { force: true })
+  return {
+    moving: () => writeFile(`${file}-moving`, ''),
+    async release() {
+      await Promise.all([file, `${file}-moving`].map((it) => rm(it, { force: true })))
+    },
+  }
 }
 
 let writers = 0
@@ -164,7 +183,11 @@ export async function markWriter(directory: string): Promise<() => Promise<void>
   return () => rm(file, { force: true })
 }
 
-export async function pushesInFlight(directory: string): Promise<number> {
+/** `moving`: without the pushes that are still being received. */
+export async function pushesInFlight(
+  directory: string,
+  which: 'all' | 'moving' = 'all',
+): Promise<number> {
   let names: string[]
   try {
     names = await readdir(join(directory, 'packhorse-pushes'))
@@ -173,6 +196,7 @@ export async function pushesInFlight(directory: string): Promise<number> {
   }
   let alive = 0
   for (const name of names) {
+    if (which === 'moving' && /^\d+$/.test(name)) continue
     const mark = join(directory, 'packhorse-pushes', name)
     if (await isAtWork(name, mark)) alive += 1
     else await rm(mark, { force: true })
@@ -184,7 +208,7 @@ export async function pushesInFlight(directory: string): Promise<number> {
 const FOREIGN_MARK_MS = 60 * 60_000
 
 async function isAtWork(name: string, mark: string): Promise<boolean> {
-  if (!name.startsWith('hub-')) return isReceivePack(name)
+  if (!name.startsWith('hub-')) return isReceivePack(name.replace(/-moving$/, ''))
   const instance = name.slice('hub-'.length)
   if (isOfThisMachine(instance)) return !hasEnded(instance)
   const it = await stat(mark).catch(() => undefined)

@@ -1,11 +1,15 @@
+import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
+import { request } from 'node:http'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { HUB_ACTOR } from '../../src/domain/events/events.js'
 import type { GitEngine } from '../../src/domain/ports.js'
 import { Squash } from '../../src/domain/repos/squash.js'
 import type { Repo } from '../../src/domain/types.js'
+import { FLUSH, pktLine } from '../../src/protocol/pkt-line.js'
 import { git, gitOk, startTestHub, type TestHub, type TestUser, tempDir } from '../support/hub.js'
 
 const ADDRESS = { kind: 'model', namespace: 'ada', name: 'm' } as const
@@ -68,8 +72,8 @@ test('pushes that race with squashes land and stay, or are refused', async () =>
 function dyingAt(git: GitEngine, step: 'before refs' | 'after refs'): GitEngine {
   return {
     ...git,
-    updateRefs: async (id, updates) => {
-      if (step === 'after refs') await git.updateRefs(id, updates)
+    replaceRefs: async (...order) => {
+      if (step === 'after refs') await git.replaceRefs(...order)
       throw new Error('the process died')
     },
   }
@@ -161,3 +165,86 @@ test('moving and deleting wait for a pruning that follows a squash', async () =>
   const gone = { as: ada, method: 'DELETE', body: { name: 'n' } }
   expect(await whilePruned(() => hub.api('/api/repos/delete', gone))).toBe(200)
 })
+
+/** A push of one new commit on top of `base`, of which the last byte is not sent before `finish`. */
+async function stalledPush(
+  hub: TestHub,
+  as: TestUser,
+  work: string,
+  base: string,
+  update: { oldOid: string; ref: string },
+): Promise<{ tip: string; finish: () => Promise<string> }> {
+  await gitOk(work, ['checkout', '-q', '--detach', base])
+  // more than is read before git is started
+  await writeFile(join(work, 'long'), randomBytes(900_000))
+  await gitOk(work, ['add', 'long'])
+  await gitOk(work, ['commit', '-q', '-m', `for ${update.ref}`])
+  const tip = await gitOk(work, ['rev-parse', 'HEAD'])
+  const packing = spawn('git', ['pack-objects', '--revs', '--thin', '--stdout', '-q'], {
+    cwd: work,
+  })
+  packing.stdin.end(`${tip}\n^${base}\n`)
+  const pack = Buffer.concat(await packing.stdout.toArray())
+  const command = `${update.oldOid} ${tip} ${update.ref}\0 report-status agent=test\n`
+  const body = Buffer.concat([pktLine(command), FLUSH, pack])
+  const req = request(new URL('/ada/m.git/git-receive-pack', hub.url), {
+    method: 'POST',
+    headers: {
+      Authorization: `Bearer ${as.token}`,
+      'Content-Type': 'application/x-git-receive-pack-request',
+      'Content-Length': body.length,
+    },
+  })
+  req.write(body.subarray(0, -1))
+  const replied = once(req, 'response')
+  replied.catch(() => undefined)
+  return {
+    tip,
+    async finish() {
+      req.end(body.subarray(-1))
+      const [reply] = await replied
+      return Buffer.concat(await reply.toArray()).toString()
+    },
+  }
+}
+
+test('pushes that stand still do not hold up a squash, and nothing is pruned under them', async () => {
+  const hub = await startTestHub({ PACKHORSE_JOB_INTERVAL_MS: '60000' })
+  const ada = await hub.user('ada')
+  const dir = await tempDir()
+  await hub.api('/api/repos/create', { as: ada, body: { name: 'm' } })
+  await gitOk(dir, ['clone', '-q', hub.gitUrl('ada/m', ada), 'work'])
+  const work = join(dir, 'work')
+  for (const name of ['one', 'two']) {
+    await writeFile(join(work, name), name)
+    await gitOk(work, ['add', name])
+    await gitOk(work, ['commit', '-q', '-m', name])
+  }
+  await gitOk(work, ['push', '-q', 'origin', 'HEAD:main'])
+  const old = await gitOk(work, ['rev-parse', 'origin/main'])
+  const { id } = await readRepo(hub)
+  const bare = hub.domain.git.directory(id)
+  const push = (oldOid: string, ref: string) => stalledPush(hub, ada, work, old, { oldOid, ref })
+  const onto = await push(old, 'refs/heads/main')
+  const fresh = await push('0'.repeat(40), 'refs/heads/new')
+  await expect.poll(() => hub.domain.git.pushesInFlight(id)).toBe(2)
+  expect(await hub.domain.git.pushesInFlight(id, 'moving')).toBe(0)
+
+  expect((await squash(hub, ada)).status).toBe(200)
+  expect(await hub.domain.git.pushesInFlight(id)).toBe(2)
+  const root = (await readRepo(hub)).headOid
+  expect(root).not.toBe(old)
+
+  expect(await onto.finish()).toMatch(/ng refs\/heads\/main failed to update ref/)
+  // the other one still needs the old history
+  const prune = () => hub.domain.squash.prune(id, async () => undefined)
+  await expect(prune()).rejects.toMatchObject({ code: 'busy' })
+  expect((await git(bare, ['cat-file', '-e', old])).code).toBe(0)
+  expect(await fresh.finish()).toMatch(/ok refs\/heads\/new/)
+  await expect.poll(() => hub.domain.git.pushesInFlight(id)).toBe(0)
+  await prune()
+  const refs = (await gitOk(dir, ['ls-remote', hub.gitUrl('ada/m', ada), 'refs/*'])).split('\n')
+  expect(refs).toEqual([`${root}\trefs/heads/main`, `${fresh.tip}\trefs/heads/new`])
+  await gitOk(bare, ['fsck', '--full', '--connectivity-only'])
+  expect(await hub.domain.checker.checkRepo(await readRepo(hub))).toEqual([])
+}, 60_000)

@@ -173,6 +173,7 @@ export class RefRecorder {
     for (let steps = 0; steps <= LINEAR_STEPS; steps += 1) {
       if (at === from) return repo.commitCount + steps
       const { parents } = await this.#git.readCommit(repo.id, at)
+      if (parents.length === 0) return steps + 1
       if (parents.length !== 1) break
       at = parents[0] as GitOid
     }

@@ -20,10 +20,17 @@ export class Holds {
   }
 
   /**
-   * Runs `task` with new pushes refused and the ones past pre-receive finished.
+   * Runs `task` with new pushes refused and the ones under way finished. `moving`: without waiting for those that are
+   * still being received, for tasks that take no object away; they are refused, or find the refs as the task left them.
    * Throws `repo_locked` when somebody else holds it, `busy` when pushes do not end in time.
    */
-  async run<T>(repo: Repo, kind: string, holder: string, task: () => Promise<T>): Promise<T> {
+  async run<T>(
+    repo: Repo,
+    kind: string,
+    holder: string,
+    task: () => Promise<T>,
+    { waitFor = 'all', waitMs = DRAIN_MS }: { waitFor?: 'all' | 'moving'; waitMs?: number } = {},
+  ): Promise<T> {
     const hold = await this.#store.acquire({
       repoId: repo.id,
       kind,
@@ -41,7 +48,7 @@ export class Holds {
       (LEASE_SECONDS * 1000) / 3,
     )
     try {
-      await this.#drain(repo)
+      await this.#drain(repo, waitFor, waitMs)
       return await task()
     } finally {
       clearInterval(renewal)
@@ -49,9 +56,9 @@ export class Holds {
     }
   }
 
-  async #drain(repo: Repo): Promise<void> {
-    const deadline = Date.now() + DRAIN_MS
-    while ((await this.#git.pushesInFlight(repo.id)) > 0) {
+  async #drain(repo: Repo, which: 'all' | 'moving', waitMs: number): Promise<void> {
+    const deadline = Date.now() + waitMs
+    while ((await this.#git.pushesInFlight(repo.id, which)) > 0) {
       if (Date.now() > deadline)
         throw new HubError('busy', 'pushes are still running, try again later')
       await new Promise((resolve) => setTimeout(resolve, 20))
