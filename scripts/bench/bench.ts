@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path'
 import type { Closer } from '../../src/lib/closer.js'
 import { cachedRepository, cachedWithBitmaps } from './generate/cache.js'
 import type { RepositorySize } from './generate/repository.js'
+import { GROWTH_SIDES } from './growth.js'
 import { exists } from './lib/exists.js'
 import { Git } from './lib/git.js'
 import type { Missing } from './lib/row.js'
@@ -75,12 +76,14 @@ export class Bench {
     if (softServe) closer.add(softServe, (it) => it.stop())
     const hub = options.peersOnly ? undefined : await startHub(options, join(dir, 'hub'))
     if (hub) closer.add(hub, (it) => it.stop())
-    const sides = [
+    const all = [
       ...(hub ? [hubSide(hub, git)] : []),
       ...httpBackendSides(nginx, git),
       ...(apache ? [apacheSide(apache, git)] : []),
       ...(softServe ? [softServeSide(softServe, git)] : []),
     ]
+    const sides =
+      options.grow.length > 0 ? all.filter(({ name }) => GROWTH_SIDES.includes(name)) : all
     return new Bench(closer, { options, dir, git, nginx, hub, sides, softServe })
   }
 
@@ -100,6 +103,8 @@ export class Bench {
 
   async source(size: RepositorySize = this.options.repository): Promise<Source> {
     const plain = await cachedRepository(this.git, CACHE, size)
+    // the side that wants bitmaps is not measured at every size
+    if (this.options.grow.length > 0) return { plain, withBitmaps: plain }
     return { plain, withBitmaps: await cachedWithBitmaps(this.git, CACHE, size) }
   }
 
@@ -143,6 +148,7 @@ export class Bench {
 
   /** Peers without a column in this run, with the reason. */
   async skippedPeers(): Promise<string[]> {
+    if (this.options.grow.length > 0) return []
     const skipped: string[] = []
     if (!this.sides.some(({ name }) => name === 'apache')) {
       skipped.push('apache: not installed (peers.sh)')

@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises'
 import { Closer } from '../../src/lib/closer.js'
-import { printGrowth } from './growth.js'
+import { grownSize, printGrowth, sizeName } from './growth.js'
 import { FAILED } from './lib/compare.js'
 import { killEverything } from './lib/process.js'
 import type { RowResult } from './lib/result.js'
@@ -62,16 +62,14 @@ function summarise(result: RunResult): boolean {
 }
 
 /** Grown sizes run one after the other, each with servers and data of its own. */
-async function runs(options: Options): Promise<{ factor: number; result: RunResult }[]> {
-  const { grow } = options
-  if (!grow) return [{ factor: 1, result: await runAll(options, closer, progress) }]
-  const found: { factor: number; result: RunResult }[] = []
-  for (const factor of grow.factors) {
-    const size = options.repository[grow.what] * factor
-    console.log(`\n${grow.what}: ${size}`)
+async function runs(options: Options): Promise<RunResult[]> {
+  if (options.grow.length === 0) return [await runAll(options, closer, progress)]
+  const found: RunResult[] = []
+  for (const growth of options.grow) {
+    console.log(`\n${sizeName(growth, options.repository)}`)
     const inner = closer.add(new Closer(), (it) => it.close())
-    const grown = { ...options, repository: { ...options.repository, [grow.what]: size } }
-    found.push({ factor, result: await runAll(grown, inner, progress) })
+    const repository = grownSize(growth, options.repository)
+    found.push(await runAll({ ...options, repository }, inner, progress))
     await inner.close()
   }
   return found
@@ -95,8 +93,8 @@ async function main(): Promise<number> {
       .join('\n'),
   )
   const found = await runs(options)
-  const allGood = found.map(({ result }) => summarise(result)).every(Boolean)
-  if (options.grow) printGrowth(options.grow.what, found)
+  const allGood = found.map(summarise).every(Boolean)
+  if (options.grow.length > 0) printGrowth(options, found)
   console.log(
     `${((performance.now() - begin) / 1000).toFixed(0)} s, ${options.runs} runs, scale ${options.scale}`,
   )

@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util'
 import { type RepositorySize, sizes } from './generate/repository.js'
 
 export interface Options {
-  readonly scale: 'small' | 'full'
+  readonly scale: keyof typeof sizes
   readonly runs: number
   readonly only: readonly string[]
   readonly peersOnly: boolean
@@ -14,15 +14,22 @@ export interface Options {
   readonly list: boolean
   readonly repositories: number
   readonly repository: RepositorySize
-  readonly grow: { readonly what: GrowthAxis; readonly factors: readonly number[] } | undefined
+  /** Sizes that the rows are repeated with, in this order; empty = the one size of the scale. */
+  readonly grow: readonly Growth[]
 }
 
-export const growthAxes = ['commits', 'files', 'refs'] as const
+export const growthAxes = ['refs', 'commits', 'files'] as const
 export type GrowthAxis = (typeof growthAxes)[number]
+
+export interface Growth {
+  readonly axis: GrowthAxis
+  readonly factor: number
+}
 
 export const HELP = `npm run bench -- [options]
 
-  --scale small|full   10 MB / 11,000 objects / 100 refs, or 300 MB / 420,000 / 1,000 (default full)
+  --scale small|full   10 MB / 11,000 objects / 100 refs, or 300 MB / 420,000 / 1,000 (default full; growth: what
+                       --grow begins with, 500 commits, 1,000 files, 1,000 refs)
   --runs N             samples per side and row, the median counts (default 5, small 3)
   --only ROW,ROW       these rows, or all whose name starts so (see --list)
   --list               names the rows and ends
@@ -30,7 +37,8 @@ export const HELP = `npm run bench -- [options]
   --json FILE          also writes the figures there
   --commits N --files N --refs N --blob-bytes N    another size of the generated repository
   --repositories N     repositories for the list row (default 100 small, 10000 full)
-  --grow AXIS=1,10,100 repeats the rows with that many times the commits, files or refs
+  --grow AXIS=1,10,100 repeats the rows with that many times the commits, files or refs, the hub beside http-backend
+  --grow all           the same with 1, then 10 and 100 times each of them; both take the growth scale and rows for it
   --hub FILE           another build's main.js (default dist/main.js)
   --hub-args "..."     more arguments for serve, for example "--workers 2"
   --tmp DIR            temporary files (default: the system's); the full scale needs 40 GB there
@@ -43,7 +51,7 @@ export function readOptions(argv: readonly string[]): Options | 'help' {
     allowNegative: true,
     options: {
       help: { type: 'boolean', short: 'h' },
-      scale: { type: 'string', default: 'full' },
+      scale: { type: 'string' },
       runs: { type: 'string' },
       only: { type: 'string', default: '' },
       list: { type: 'boolean', default: false },
@@ -62,8 +70,8 @@ export function readOptions(argv: readonly string[]): Options | 'help' {
     },
   })
   if (values.help) return 'help'
-  const scale = values.scale
-  if (scale !== 'small' && scale !== 'full') throw new Error(`--scale ${scale}: small or full`)
+  const grow = values.grow === undefined ? [] : readGrowth(values.grow)
+  const scale = readScale(values.scale ?? (grow.length > 0 ? 'growth' : 'full'))
   const base = sizes[scale]
   return {
     scale,
@@ -84,7 +92,7 @@ export function readOptions(argv: readonly string[]): Options | 'help' {
       refs: count('--refs', values.refs, base.refs),
       blobBytes: count('--blob-bytes', values['blob-bytes'], base.blobBytes),
     },
-    grow: values.grow === undefined ? undefined : readGrowth(values.grow),
+    grow,
   }
 }
 
@@ -96,9 +104,19 @@ function count(flag: string, value: string | undefined, otherwise: number): numb
   return number
 }
 
-function readGrowth(value: string): Options['grow'] {
-  const [axis, list = '1,10,100'] = value.split('=')
-  const what = growthAxes.find((name) => name === axis)
-  if (!what) throw new Error(`--grow ${value}: one of ${growthAxes.join(', ')}`)
-  return { what, factors: list.split(',').map((factor) => count('--grow', factor, 1)) }
+function readScale(value: string): Options['scale'] {
+  const scale = Object.keys(sizes).find((name) => name === value)
+  if (!scale) throw new Error(`--scale ${value}: one of ${Object.keys(sizes).join(', ')}`)
+  return scale as Options['scale']
+}
+
+function readGrowth(value: string): Growth[] {
+  if (value === 'all') {
+    const grown = growthAxes.flatMap((axis) => [10, 100].map((factor) => ({ axis, factor })))
+    return [{ axis: 'refs', factor: 1 }, ...grown]
+  }
+  const [name, list = '1,10,100'] = value.split('=')
+  const axis = growthAxes.find((it) => it === name)
+  if (!axis) throw new Error(`--grow ${value}: all, or one of ${growthAxes.join(', ')}`)
+  return list.split(',').map((factor) => ({ axis, factor: count('--grow', factor, 1) }))
 }

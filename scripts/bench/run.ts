@@ -1,6 +1,7 @@
 import type { Closer } from '../../src/lib/closer.js'
 import { Bench } from './bench.js'
 import { type FsckResult, fsckAll } from './fsck.js'
+import { GROWTH_ROWS } from './growth.js'
 import type { Peak } from './lib/memory.js'
 import { type RowResult, resultOf } from './lib/result.js'
 import type { Figures, Row } from './lib/row.js'
@@ -15,6 +16,8 @@ export interface RunResult {
 }
 
 export function chosenRows(options: Options): Row[] {
+  if (options.only.length === 0 && options.grow.length > 0)
+    return rows.filter(({ name }) => GROWTH_ROWS.some((it) => it === name))
   if (options.only.length === 0) return [...rows]
   const chosen = rows.filter(({ name }) => options.only.some((only) => name.startsWith(only)))
   if (chosen.length === 0)

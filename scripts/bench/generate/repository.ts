@@ -21,6 +21,8 @@ export const sizes = {
     refs: 1_000,
     seed: 1,
   },
+  /** What the growth table begins with: small enough to be had with 100 times as much of anything. */
+  growth: { commits: 500, files: 1_000, filesPerCommit: 2, blobBytes: 400, refs: 1_000, seed: 1 },
   /** ~10,000 objects, ~10 MB, ~100 refs. */
   small: { commits: 1_200, files: 500, filesPerCommit: 2, blobBytes: 4_400, refs: 100, seed: 1 },
 } as const satisfies Record<string, RepositorySize>

@@ -10,6 +10,10 @@ const COMMITS = 'api-commits'
 const FILES = 'api-files'
 const MAIN = 'main'
 
+/** Where growth is asked about, the grown repository takes the place of those made for one row. */
+const placeOf = ({ options }: Bench, repository: string) =>
+  options.grow.length > 0 ? (repository === COMMITS ? 'pushed' : MAIN) : repository
+
 type Work = (hub: Hub, connection: Connection) => Promise<number[]>
 
 /** Rows that have the hub alone to measure, over one keep-alive connection. */
@@ -48,7 +52,9 @@ export async function latencies(
 const seedHub =
   (repository: string, size?: Parameters<Bench['seeded']>[2]) => async (bench: Bench) => {
     const side = bench.sides.find(({ name }) => name === 'hub')
-    if (side) await bench.seeded(side, repository, size)
+    if (!side) return
+    const place = placeOf(bench, repository)
+    await bench.seeded(side, place, place === repository ? size : undefined)
   }
 
 const manyFiles = (bench: Bench) =>
@@ -70,7 +76,7 @@ const smallRepository = seedHub(COMMITS, {
   seed: 4,
 })
 
-function commitAsk(hub: Hub, files: ReadonlyMap<string, string>): Ask {
+function commitAsk(hub: Hub, repository: string, files: ReadonlyMap<string, string>): Ask {
   const records = [
     { key: 'header', value: { summary: 'Bench commit', description: '' } },
     ...Array.from(files, ([path, text]) => ({
@@ -80,7 +86,7 @@ function commitAsk(hub: Hub, files: ReadonlyMap<string, string>): Ask {
   ]
   return {
     method: 'POST',
-    path: `/api/models/${hub.id(COMMITS)}/commit/main`,
+    path: `/api/models/${hub.id(repository)}/commit/main`,
     headers: { ...hub.bearer, 'Content-Type': 'application/x-ndjson' },
     body: Buffer.from(records.map((record) => JSON.stringify(record)).join('\n')),
   }
@@ -103,8 +109,8 @@ function nextPage(reply: Reply): string | undefined {
   return url.pathname + url.search
 }
 
-async function wholeTree(connection: Connection, hub: Hub): Promise<void> {
-  let path: string | undefined = `/api/models/${hub.id(FILES)}/tree/main?recursive=true`
+async function wholeTree(connection: Connection, hub: Hub, repository: string): Promise<void> {
+  let path: string | undefined = `/api/models/${hub.id(repository)}/tree/main?recursive=true`
   while (path) path = nextPage(await get(connection, hub, path))
 }
 
@@ -119,7 +125,8 @@ function resolveRate(method: 'GET' | 'HEAD') {
     }
     if (!hub) return compare(sides, bench)
     await smallRepository(bench)
-    const ask = { method, path: `/${hub.id(COMMITS)}/resolve/main/README.md`, headers: hub.bearer }
+    const id = hub.id(placeOf(bench, COMMITS))
+    const ask = { method, path: `/${id}/resolve/main/README.md`, headers: hub.bearer }
     return compare({ ...sides, hub: () => rate(hub.url, [ask], how) }, bench)
   }
 }
@@ -159,6 +166,7 @@ export const apiRows: Row[] = [
         latencies(bench.runs * 10, async (round) => {
           const ask = commitAsk(
             hub,
+            placeOf(bench, COMMITS),
             new Map([[`notes/${round % 20}.txt`, `${Date.now()} ${round}\n`]]),
           )
           expectOk(await connection.ask(ask), ask)
@@ -179,7 +187,7 @@ export const apiRows: Row[] = [
             `many/${index % 100}/${index}.txt`,
             `${round} ${index} ${Date.now()}\n`,
           ])
-          const ask = commitAsk(hub, new Map(files))
+          const ask = commitAsk(hub, placeOf(bench, COMMITS), new Map(files))
           expectOk(await connection.ask(ask), ask)
         }),
       ),
@@ -192,7 +200,11 @@ export const apiRows: Row[] = [
     run: (bench) =>
       hubOnly(bench, manyFiles, (hub, connection) =>
         latencies(bench.runs * 4, () =>
-          get(connection, hub, `/api/models/${hub.id(FILES)}/tree/main?recursive=true`),
+          get(
+            connection,
+            hub,
+            `/api/models/${hub.id(placeOf(bench, FILES))}/tree/main?recursive=true`,
+          ),
         ),
       ),
   },
@@ -203,7 +215,7 @@ export const apiRows: Row[] = [
     against: {},
     run: (bench) =>
       hubOnly(bench, manyFiles, (hub, connection) =>
-        latencies(bench.runs, () => wholeTree(connection, hub)),
+        latencies(bench.runs, () => wholeTree(connection, hub, placeOf(bench, FILES))),
       ),
   },
   {
