@@ -3,7 +3,7 @@ import { KeyedLock } from '../lib/keyed-lock.js'
 import { gitRecords } from './spawn.js'
 
 /** The kept orders of all repositories together. 100,000 commits are 2 MB. */
-const MAX_BYTES = 64 * 1024 * 1024
+const MAX_BYTES = 32 * 1024 * 1024
 /** Pages beyond are left to git, which walks for each of them. */
 const MAX_COMMITS = 1_000_000
 const FIRST_WALK = 4_096

@@ -73,10 +73,16 @@ export async function openGit(options: GitOptions): Promise<Git> {
   const pool = new CatFilePool(24)
   const refs = new RefReader()
   const sizes = new ObjectSizes()
-  const peeled = new LRUCache<string, string>({ max: 100_000 })
+  const peeled = new LRUCache<string, string>({
+    maxSize: 24 * 1024 * 1024,
+    sizeCalculation: () => 240,
+  })
   const orders = new CommitOrders(walkCommits)
   // a commit's history never changes
-  const counts = new LRUCache<string, number>({ max: 20_000 })
+  const counts = new LRUCache<string, number>({
+    maxSize: 4 * 1024 * 1024,
+    sizeCalculation: () => 200,
+  })
   const dir = (id: RepoId) => layout.directory(id)
   const reads = (id: RepoId) => new GitReads(dir(id), pool)
   const admission = new Admission({

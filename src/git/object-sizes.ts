@@ -8,6 +8,8 @@ import { LRUCache } from 'lru-cache'
  * granule of the file system's clock is not trusted a second time.
  */
 const CLOCK_GRANULE_NS = 20_000_000n
+const KEPT_BYTES = 16 * 1024 * 1024
+const BYTES_OF_A_SUM = 200
 const COUNTED = /^([0-9a-f]{2}|pack)$/
 
 interface Sum {
@@ -16,7 +18,10 @@ interface Sum {
 }
 
 export class ObjectSizes {
-  readonly #kept = new LRUCache<string, Map<string, Sum>>({ max: 2_000 })
+  readonly #kept = new LRUCache<string, Map<string, Sum>>({
+    maxSize: KEPT_BYTES,
+    sizeCalculation: (it) => 300 + it.size * BYTES_OF_A_SUM,
+  })
 
   bytes(directory: string): number {
     const objects = join(directory, 'objects')

@@ -19,6 +19,8 @@ import { compareRefNames } from '../protocol/git-v2.js'
  * granule of the file system's clock: a snapshot whose sources are younger than that is not trusted a second time.
  */
 const CLOCK_GRANULE_NS = 20_000_000n
+/** Snapshots of all repositories together; 100,000 packed refs are 26 MB. */
+const KEPT_BYTES = 64 * 1024 * 1024
 const HIDDEN = 'refs/packhorse/'
 const MAX_SYMREF_DEPTH = 5
 
@@ -46,9 +48,10 @@ interface Packed {
 type Loose = { readonly oid: string } | { readonly symref: string }
 
 export class RefReader {
-  readonly #kept = new LRUCache<string, Kept>({ max: 5_000 })
-  /** packed-refs changes much less often than the loose refs beside it. */
-  readonly #packed = new LRUCache<string, Packed>({ max: 1_000 })
+  readonly #kept = new LRUCache<string, Kept>({
+    maxSize: KEPT_BYTES,
+    sizeCalculation: weigh,
+  })
 
   read(directory: string): RefSnapshot {
     const kept = this.#kept.get(directory)
@@ -61,7 +64,6 @@ export class RefReader {
 
   forget(directory: string): void {
     this.#kept.delete(directory)
-    this.#packed.delete(directory)
   }
 
   #readAll(directory: string, before: Kept | undefined): Kept {
@@ -107,11 +109,10 @@ export class RefReader {
     walk('refs')
     const packedPath = join(directory, 'packed-refs')
     const { mark, changedNs } = see(packedPath)
-    let packed = this.#packed.get(directory)
-    if (!packed?.trusted || packed.mark !== mark) {
+    // packed-refs changes much less often than the loose refs beside it
+    let packed = before?.packed
+    if (!packed?.trusted || packed.mark !== mark)
       packed = readPacked(packedPath, mark, changedNs < settledBefore)
-      this.#packed.set(directory, packed)
-    }
     const loose = resolveLoose(files, packed)
     const trusted = newest < settledBefore
     // read again because it was too young, but nothing had changed
@@ -122,6 +123,12 @@ export class RefReader {
     const snapshot = same ? before.snapshot : snapshotOf(defaultBranch, merge(packed, loose))
     return { snapshot, sources, trusted, loose, packed }
   }
+}
+
+/** About what one costs in memory. However many refs a repository has, it is kept, if need be alone. */
+function weigh({ snapshot, sources, loose, packed }: Kept): number {
+  const refs = 250 * (packed.refs.length + loose.length) + 16 * snapshot.refs.length
+  return Math.min(KEPT_BYTES, 1_000 + 300 * sources.length + refs)
 }
 
 function sameRefs(a: readonly Ref[], b: readonly Ref[]): boolean {

@@ -24,7 +24,7 @@ export class SharedCounts {
   #timer: NodeJS.Timeout | undefined
 
   constructor(options: { topic: string; maxKeys: number; siblings: Siblings | undefined }) {
-    this.#windows = new LRUCache({ max: options.maxKeys })
+    this.#windows = new LRUCache({ maxSize: options.maxKeys, sizeCalculation: () => 1 })
     this.#topic = options.topic
     this.#siblings = options.siblings
     this.#siblings?.onRelay(this.#topic, (news: News) => {

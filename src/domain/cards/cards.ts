@@ -29,6 +29,7 @@ const TOKENS = [
 const CONFIG_FILES = ['config.json', 'tokenizer_config.json']
 const INDEX = 'model.safetensors.index.json'
 const MAX_CONFIG_VALUE = 16 * 1024
+const KEPT_CARD_BYTES = 16 * 1024 * 1024
 
 /** How a commit differs from the one whose card is kept; `from` null = everything is new. */
 export interface CardChange {
@@ -42,7 +43,11 @@ export interface CardChange {
 export class Cards {
   readonly #contents: Contents
   readonly #store: CardStore
-  readonly #kept = new LRUCache<string, RepoCard>({ max: 500 })
+  readonly #kept = new LRUCache<string, RepoCard>({
+    maxSize: KEPT_CARD_BYTES,
+    // as objects they take about twice their text
+    sizeCalculation: (it) => 500 + 2 * JSON.stringify(it).length,
+  })
 
   constructor(parts: { contents: Contents; cards: CardStore }) {
     this.#contents = parts.contents

@@ -5,6 +5,7 @@ import type { LfsObjects } from '../lfs/objects.js'
 import type { ByteRange, GitEngine, TreeEntry } from '../ports.js'
 import type { RepoStore } from '../repos/ports.js'
 import type { GitOid, LfsPointer, Repo, RepoFile } from '../types.js'
+import { EncodedFiles, type FileShape } from './encoded-files.js'
 import type { FileStore } from './ports.js'
 
 /** A file or folder of a commit. A folder's size is 0. */
@@ -21,7 +22,8 @@ export interface EntryPage {
 type BlobFacts = { readonly size: number; readonly pointer?: LfsPointer & { pointerSize: number } }
 
 const SMALL_BLOB_BYTES = 1024 * 1024
-const KEPT_BLOB_BYTES = 64 * 1024 * 1024
+const KEPT_BLOB_BYTES = 32 * 1024 * 1024
+const KEPT_FACTS_BYTES = 20 * 1024 * 1024
 const KEPT_PATH_BYTES = 32 * 1024 * 1024
 const PAGE = 2_000
 
@@ -34,7 +36,11 @@ export class Contents {
   readonly #files: FileStore
   readonly #repos: RepoStore
   readonly #objects: LfsObjects
-  readonly #facts = new LRUCache<string, BlobFacts>({ max: 100_000 })
+  readonly #facts = new LRUCache<string, BlobFacts>({
+    maxSize: KEPT_FACTS_BYTES,
+    sizeCalculation: (it) => (it.pointer ? 450 : 200),
+  })
+  readonly #encoded = new EncodedFiles()
   readonly #found = new LRUCache<string, Entry | 'absent'>({
     maxSize: KEPT_PATH_BYTES,
     sizeCalculation: (_, key) => 500 + 2 * key.length,
@@ -128,6 +134,11 @@ export class Contents {
       if (next === undefined) return
       after = next
     }
+  }
+
+  /** The same as JSON, as it stands between the brackets of an array. */
+  encodedFiles(repo: Repo, commit: GitOid, shape: FileShape): AsyncGenerator<Buffer> {
+    return this.#encoded.encode(repo, commit, shape, () => this.files(repo, commit))
   }
 
   async #describe(repo: Repo, raw: readonly Omit<TreeEntry, 'size'>[]): Promise<Entry[]> {

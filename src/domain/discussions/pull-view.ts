@@ -21,9 +21,12 @@ const MERGEABLE: Conflicts = { paths: [] }
 export class PullView {
   readonly #git: GitEngine
   /** Kept by the commits compared: those never change. */
-  readonly #conflicts = new LRUCache<string, Conflicts>({ max: 2_000 })
+  readonly #conflicts = new LRUCache<string, Conflicts>({
+    maxSize: 4 * 1024 * 1024,
+    sizeCalculation: (it) => (it.paths ?? []).reduce((sum, path) => sum + path.length + 50, 300),
+  })
   readonly #diffs = new LRUCache<string, PullDiff>({
-    maxSize: 32 * 1024 * 1024,
+    maxSize: 16 * 1024 * 1024,
     sizeCalculation: (it) => it.text.length + 100,
   })
   readonly #flights = new SingleFlight<unknown>()

@@ -9,6 +9,10 @@ import type { Repo, RepoId } from '../types.js'
 import type { HoldStore, RepoStore } from './ports.js'
 import type { RepoRegistry } from './registry.js'
 
+/** Who is not among these is compared with git once more: 100,000 repositories. */
+const KEPT_IDS_BYTES = 16 * 1024 * 1024
+const ID_BYTES = 160
+
 /** A writer moves refs first and records them right after; only a difference that lasts has nobody to mend it. */
 const LASTING_MS = 1_000
 
@@ -28,7 +32,10 @@ export class Recovery {
   readonly #hasEnded: (owner: string) => boolean
   readonly #onError: (err: unknown, repo?: Repo) => void
   /** Repositories that were compared with git since this process started. */
-  readonly #mended = new LRUCache<RepoId, true>({ max: 1_000_000 })
+  readonly #mended = new LRUCache<RepoId, true>({
+    maxSize: KEPT_IDS_BYTES,
+    sizeCalculation: () => ID_BYTES,
+  })
   readonly #mending = new SingleFlight<Repo>()
   readonly #doubted = new Map<RepoId, NodeJS.Timeout>()
 
