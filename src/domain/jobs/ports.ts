@@ -14,7 +14,8 @@ export interface JobStore {
     data?: Record<string, unknown>
     delayMs?: number
   }): Promise<void>
-  claim(owner: string, leaseSeconds: number): Promise<Job | undefined>
+  /** What has waited longest, of kinds that are not among `but`. */
+  claim(owner: string, leaseSeconds: number, but?: readonly string[]): Promise<Job | undefined>
   renew(id: number, owner: string, leaseSeconds: number): Promise<boolean>
   finish(id: number, owner: string): Promise<void>
   fail(id: number, owner: string, error: string, retryAfterMs: number): Promise<void>

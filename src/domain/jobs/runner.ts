@@ -1,12 +1,17 @@
 import type { Job, JobStore } from './ports.js'
 
 const LEASE_SECONDS = 120
-/** How long `stop` waits for the job at hand. What is cut off then is taken up again when its lease ends. */
+/** Jobs side by side, so that a long one does not keep the others waiting. */
+const LANES = 4
+/** How long `stop` waits for the jobs at hand. What is cut off then is taken up again when its lease ends. */
 const STOP_MS = 10_000
 
 export type JobHandler = (job: Job, signal: AbortSignal) => Promise<void>
 
-/** Runs durable jobs one at a time per process; what a killed process left is taken up when its lease ends. */
+/**
+ * Runs durable jobs, a few side by side and of each kind one at a time per process; what a killed process left is taken up
+ * when its lease ends.
+ */
 export class JobRunner {
   readonly #store: JobStore
   readonly #owner: string
@@ -17,7 +22,10 @@ export class JobRunner {
   readonly #abort = new AbortController()
   #onDone: (job: Job) => Promise<void> = async () => undefined
   #timer: NodeJS.Timeout | undefined
-  #running: Promise<void> | undefined
+  /** By kind. */
+  readonly #atWork = new Map<string, Promise<void>>()
+  #claiming: Promise<void> | undefined
+  #claimAgain = false
 
   constructor(options: {
     store: JobStore
@@ -48,7 +56,7 @@ export class JobRunner {
 
   async start(): Promise<void> {
     for (const kind of this.#every.keys()) await this.#planNext(kind)
-    this.#timer = setInterval(() => void this.#begin(), this.#intervalMs)
+    this.#timer = setInterval(() => void this.#fill(), this.#intervalMs)
   }
 
   async #planNext(kind: string): Promise<void> {
@@ -58,18 +66,23 @@ export class JobRunner {
 
   /** Runs what is due, until nothing is. Also called by tests and by the command line. */
   async drain(): Promise<void> {
-    // a run that is about to end may have looked for work before the caller's was there
-    await this.#running
-    await this.#begin()
+    for (;;) {
+      await this.#fill()
+      if (this.#atWork.size === 0) return
+      await Promise.race(this.#atWork.values())
+    }
   }
 
-  #begin(): Promise<void> {
-    this.#running ??= this.#drain()
+  /** Begins what is due, as far as there are lanes. */
+  #fill(): Promise<void> {
+    // who claims just now may have looked before the caller's work was there
+    this.#claimAgain = true
+    this.#claiming ??= this.#claim()
       .catch((err) => this.#onError(err))
       .finally(() => {
-        this.#running = undefined
+        this.#claiming = undefined
       })
-    return this.#running
+    return this.#claiming
   }
 
   async stop(): Promise<void> {
@@ -79,16 +92,30 @@ export class JobRunner {
     const patience = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, STOP_MS)
     })
-    await Promise.race([this.#running, patience])
+    const ended = Promise.all([this.#claiming, ...this.#atWork.values()])
+    await Promise.race([ended, patience])
     clearTimeout(timer)
   }
 
-  async #drain(): Promise<void> {
-    while (!this.#abort.signal.aborted) {
-      const job = await this.#store.claim(this.#owner, LEASE_SECONDS)
-      if (!job) return
-      await this.#runOne(job)
+  async #claim(): Promise<void> {
+    while (this.#claimAgain) {
+      this.#claimAgain = false
+      while (this.#atWork.size < LANES && !this.#abort.signal.aborted) {
+        const job = await this.#store.claim(this.#owner, LEASE_SECONDS, [...this.#atWork.keys()])
+        if (!job) break
+        this.#begin(job)
+      }
     }
+  }
+
+  #begin(job: Job): void {
+    const run = this.#runOne(job)
+      .catch((err) => this.#onError(err, job))
+      .finally(() => {
+        this.#atWork.delete(job.kind)
+        void this.#fill()
+      })
+    this.#atWork.set(job.kind, run)
   }
 
   async #runOne(job: Job): Promise<void> {

@@ -47,13 +47,14 @@ export async function enqueueJob(
 export function jobStore(db: Db): JobStore {
   return {
     enqueue: (job) => enqueueJob(db, job),
-    claim: (owner, leaseSeconds) =>
+    claim: (owner, leaseSeconds, but = []) =>
       db.transaction().execute(async (tx) => {
         const row = await tx
           .selectFrom('job')
           .selectAll()
           .where('run_after', '<=', now())
           .where((eb) => eb.or([eb('lease_until', 'is', null), eb('lease_until', '<', now())]))
+          .$if(but.length > 0, (it) => it.where('kind', 'not in', but))
           .orderBy('run_after')
           .limit(1)
           .executeTakeFirst()
