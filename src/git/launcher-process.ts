@@ -86,5 +86,6 @@ function relay(hub: Socket, hooks: Duplex): void {
 }
 
 function report(it: LauncherReport): void {
-  if (process.connected) process.send?.(it)
+  // the hub may go while this is on its way: 'disconnect' says so
+  if (process.connected) process.send?.(it, () => undefined)
 }
