@@ -1,5 +1,6 @@
 import { factsOf } from '../../domain/cards/tags.js'
-import type { GitOid, Repo, RepoFile } from '../../domain/types.js'
+import type { FileShape } from '../../domain/content/encoded-files.js'
+import type { GitOid, Repo } from '../../domain/types.js'
 import { streamJson } from '../../http/send-json.js'
 import { repoUrlPath } from '../../protocol/repo-path.js'
 import { readExpand } from './expand.js'
@@ -7,7 +8,7 @@ import { fieldsOf, only } from './fields.js'
 import { boolParam } from './params.js'
 import type { HfParts, HfRequest, RepoRoute } from './parts.js'
 import { readRevision } from './revision-path.js'
-import { toSibling } from './shapes.js'
+import { SIBLINGS, SIBLINGS_WITH_BLOBS } from './shapes.js'
 import { toRuntime } from './space-shapes.js'
 
 /** Left out of the usual answer, as on the Hub: only for those who ask by `expand`. */
@@ -39,15 +40,10 @@ async function info(it: HfRequest, revision: string): Promise<void> {
   }
   const fields = expand ? only(all, expand) : usual(all, it)
   if (!expand && it.caller.user) fields.storage = await parts.quotas.storageBlock(repo)
-  const withBlobs = boolParam(req, 'blobs') ?? false
-  await streamJson(
-    res,
-    withSiblings(
-      fields,
-      !expand || expand.has('siblings') ? filesOf(parts, repo, commit) : undefined,
-      (file) => toSibling(file, withBlobs),
-    ),
-  )
+  const shape = boolParam(req, 'blobs') ? SIBLINGS_WITH_BLOBS : SIBLINGS
+  const siblings =
+    !expand || expand.has('siblings') ? siblingsOf(parts, repo, commit, shape) : undefined
+  await streamJson(res, withSiblings(fields, siblings))
 }
 
 function usual(all: Record<string, unknown>, { req }: HfRequest): Record<string, unknown> {
@@ -82,30 +78,31 @@ async function fieldsAt(
   })
 }
 
-async function* filesOf(
+async function* siblingsOf(
   parts: HfParts,
   repo: Repo,
   commit: GitOid | null,
-): AsyncGenerator<RepoFile[]> {
-  if (commit !== null) yield* parts.contents.files(repo, commit)
+  shape: FileShape,
+): AsyncGenerator<Buffer> {
+  if (commit !== null) yield* parts.contents.encodedFiles(repo, commit, shape)
 }
 
-/** `{…fields, "siblings": […]}` in pieces. */
+/** `{…fields, "siblings": […]}` in pieces; `siblings` is the inside of the array. */
 export async function* withSiblings(
   fields: Record<string, unknown>,
-  pages: AsyncIterable<RepoFile[]> | undefined,
-  toJson: (file: RepoFile) => unknown,
-): AsyncGenerator<string> {
+  siblings: AsyncIterable<Buffer> | undefined,
+): AsyncGenerator<string | Buffer> {
   const text = JSON.stringify(fields)
-  if (!pages) {
+  if (!siblings) {
     yield text
     return
   }
-  let separator = `${text.slice(0, -1)},"siblings":[`
-  for await (const page of pages) {
-    if (page.length === 0) continue
-    yield separator + page.map((it) => JSON.stringify(toJson(it))).join(',')
-    separator = ','
+  // not before the first of them is there: an error is then still an ordinary answer
+  let start = `${text.slice(0, -1)},"siblings":[`
+  for await (const piece of siblings) {
+    if (start !== '') yield start
+    start = ''
+    yield piece
   }
-  yield separator === ',' ? ']}' : `${separator}]}`
+  yield `${start}]}`
 }

@@ -21,7 +21,7 @@ import {
   texts,
 } from './params.js'
 import type { HfParts } from './parts.js'
-import { toSibling } from './shapes.js'
+import { SIBLING_NAMES, SIBLINGS } from './shapes.js'
 import { toRuntime } from './space-shapes.js'
 
 /** KohakuHub's default; the pages behind the first are longer, for those who walk through everything. */
@@ -149,13 +149,14 @@ async function* array(
   parts: HfParts,
   query: RepoSearch,
   { first, limit, shown }: { first: ListedRepo[]; limit: number; shown: Shown },
-): AsyncGenerator<string> {
+): AsyncGenerator<string | Buffer> {
   let separator = '['
   let left = limit
   for (let page = first; page.length > 0 && left > 0; ) {
     const taken = page.slice(0, Math.min(left, CHUNK))
     for (const it of taken) {
-      yield separator + (await toJson(parts, it, shown))
+      yield separator
+      yield* toJson(parts, it, shown)
       separator = ','
     }
     left -= taken.length
@@ -171,7 +172,11 @@ const BRIEF = new Set(
   trendingScore`.split(/\s+/),
 )
 
-async function toJson(parts: HfParts, it: ListedRepo, shown: Shown): Promise<string> {
+async function* toJson(
+  parts: HfParts,
+  it: ListedRepo,
+  shown: Shown,
+): AsyncGenerator<string | Buffer> {
   const { repo } = it
   const facts = it.card && shown.expand ? factsOf(repo.kind, it.card) : undefined
   const all = fieldsOf({
@@ -184,15 +189,13 @@ async function toJson(parts: HfParts, it: ListedRepo, shown: Shown): Promise<str
   if (repo.kind === 'space' && keys.has('runtime'))
     all.runtime = toRuntime(await parts.spaces.runtime(repo), 'read')
   const fields = only(all, keys)
-  if (!keys.has('siblings') || repo.headOid === null) return JSON.stringify(fields)
-  let text = ''
-  for await (const piece of withSiblings(
+  const shape = shown.expand ? SIBLINGS : SIBLING_NAMES
+  yield* withSiblings(
     fields,
-    parts.contents.files(repo, repo.headOid),
-    (file) => (shown.expand ? toSibling(file, false) : { rfilename: file.path }),
-  ))
-    text += piece
-  return text
+    keys.has('siblings') && repo.headOid !== null
+      ? parts.contents.encodedFiles(repo, repo.headOid, shape)
+      : undefined,
+  )
 }
 
 function wanted({ full, cardData, config }: Shown): ReadonlySet<string> {

@@ -1,4 +1,5 @@
 import type { Entry } from '../../domain/content/contents.js'
+import type { FileShape } from '../../domain/content/encoded-files.js'
 import type { CommitInfo } from '../../domain/ports.js'
 import type { GateMode, LfsOid, Repo, RepoFile, User } from '../../domain/types.js'
 
@@ -60,7 +61,18 @@ export function toTreeEntry(entry: Entry, xetHashes: ReadonlyMap<LfsOid, string>
   }
 }
 
-export function toSibling(file: RepoFile, withBlobs: boolean) {
+/** Files as `siblings`: as the usual answer has them, with `blobs`, and as lists have them. */
+export const SIBLINGS: FileShape = { name: 'siblings', toJson: (it) => toSibling(it, false) }
+export const SIBLINGS_WITH_BLOBS: FileShape = {
+  name: 'siblings+blobs',
+  toJson: (it) => toSibling(it, true),
+}
+export const SIBLING_NAMES: FileShape = {
+  name: 'siblings-names',
+  toJson: (it) => ({ rfilename: it.path }),
+}
+
+function toSibling(file: RepoFile, withBlobs: boolean) {
   return {
     rfilename: file.path,
     size: file.size,
