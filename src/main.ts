@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import cluster from 'node:cluster'
 import { mkdir } from 'node:fs/promises'
+import { setFlagsFromString } from 'node:v8'
 import { Command, Option } from 'commander'
 import { type Logger, pino } from 'pino'
 import { type Config, type ConfigSource, readConfig, SETTINGS } from './config/config.js'
@@ -11,6 +12,13 @@ interface StopReason {
   readonly reason: string
   readonly exitCode: number
 }
+
+/**
+ * How much the heap may grow over what was in use at the last full collection before the next one, in percent. By itself
+ * V8 goes up to four times as much where the machine has memory to spare: 590 MB for what fits into 260
+ * (docs/performance.md).
+ */
+const HEAP_GROWTH_PERCENT = 50
 
 /** What closing takes beside the requests in flight. */
 const STOP_SPARE_MS = 15_000
@@ -35,6 +43,7 @@ for (const { flag, variable, description, isSwitch } of SETTINGS)
 if (process.argv[2] !== 'serve') (await import('./commands.js')).addCommands(program)
 
 async function serve(_options: unknown, command: Command): Promise<void> {
+  setFlagsFromString(`--heap-growing-percent=${HEAP_GROWTH_PERCENT}`)
   const config = readConfig(process.env, flagsOf(command))
   const log = openLog(config.logLevel)
   await mkdir(config.dataDir, { recursive: true })
