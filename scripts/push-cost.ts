@@ -80,9 +80,8 @@ async function startBare(domain: Domain): Promise<{ url: string; close(): Promis
   } as unknown as Pushes
   const app = newApp({ log: silent, trustProxy: 'loopback' } as never)
   app.use(authenticate(domain.login, () => 'http://localhost'))
-  app.use(
-    gitSmart({ ...domain, pushes: plain, createOnPush: false, baseUrl: () => '', agent: 'bare' }),
-  )
+  const own = { pushes: plain, createOnPush: false, baseUrl: () => '', agent: 'bare' }
+  app.use(gitSmart({ ...domain, ...own }).router)
   const { server, url } = await listen(app, '127.0.0.1', 0)
   return {
     url,

@@ -19,6 +19,7 @@ import { recordActs } from './http/audit.js'
 import { baseUrlOf } from './http/base-url.js'
 import { authenticate } from './http/caller.js'
 import { cors } from './http/cors.js'
+import { DirectWay } from './http/direct-answer.js'
 import { health, metricsRoute } from './http/health.js'
 import { Metrics } from './http/metrics.js'
 import { limitApiCalls } from './http/rate-limit.js'
@@ -55,8 +56,8 @@ export async function startHub(
     // before anything is looked at: what local pushes change from here on is told, what they changed before is found
     closer.add(await openMailbox(domain, log), (it) => it.close())
     await domain.recovery.beforeServing()
-    const app = buildApp(domain, log, among.siblings)
-    const { server, url } = await listen(app, config.host, config.port)
+    const { listener } = buildWays(domain, log, among.siblings)
+    const { server, url } = await listen(listener, config.host, config.port)
     const background = new AbortController()
     const swept = among.sweeps ? domain.recovery.sweep(background.signal) : undefined
     await domain.jobs.start()
@@ -83,7 +84,12 @@ function openMailbox({ config, git, pushes }: Domain, log: Logger) {
   })
 }
 
-export function buildApp(domain: Domain, log: Logger, siblings?: Siblings): Express {
+export function buildApp(domain: Domain, log: Logger): Express {
+  return buildWays(domain, log).app
+}
+
+/** Every route, and the listener that answers what is asked most often before it comes to them. */
+function buildWays(domain: Domain, log: Logger, siblings?: Siblings) {
   const { config, git, login } = domain
   const baseUrl = baseUrlOf(config.publicUrl)
   const app = newApp({
@@ -96,10 +102,9 @@ export function buildApp(domain: Domain, log: Logger, siblings?: Siblings): Expr
   app.use(recordActs(domain.audit, domain.access))
   const identify = authenticate(login, baseUrl)
   const { createOnPush } = config
-  const gitRoutes = asDialect(
-    'git',
-    gitSmart({ ...domain, git, createOnPush, baseUrl, agent: 'packhorse' }),
-  )
+  const gitParts = { ...domain, git, createOnPush, baseUrl, agent: 'packhorse' }
+  const { router, polls } = gitSmart(gitParts)
+  const gitRoutes = asDialect('git', router)
   // what polls and clones ask all day passes no other dialect's routes
   app.use(when(GIT_PATH, identify), when(GIT_PATH, gitRoutes))
   app.use(asDialect('hub', health(domain)))
@@ -134,7 +139,7 @@ export function buildApp(domain: Domain, log: Logger, siblings?: Siblings): Expr
   )
   app.use(asDialect('spaces', spacePages))
   app.use(...lastAnswers())
-  return app
+  return { app, listener: polls.listener(new DirectWay(app, metrics, log)) }
 }
 
 function when(path: RegExp, handler: RequestHandler): RequestHandler {

@@ -6,6 +6,7 @@ import type { Logger } from 'pino'
 import { addBackgroundWork } from './background.js'
 import type { Config } from './config/config.js'
 import { Access } from './domain/access/access.js'
+import { KeptRights } from './domain/access/kept-rights.js'
 import { ActionSigner } from './domain/access/signed-actions.js'
 import { Avatars } from './domain/accounts/avatars.js'
 import { Follows } from './domain/accounts/follows.js'
@@ -228,6 +229,7 @@ export async function openDomain(config: Config, log: Logger, closer: Closer) {
     bundles,
     audit,
     access,
+    rights: new KeptRights(() => stores.version()),
     accessRequests: new AccessRequests({ ...stores, access, cards }),
     collections: new Collections({ ...stores, access, papers }),
     papers,

@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http'
 import { PassThrough, Readable } from 'node:stream'
 import { createGunzip } from 'node:zlib'
 import type { Request } from 'express'
@@ -6,8 +7,18 @@ import { HubError } from '../domain/errors.js'
 
 const PIECE_BYTES = 256 * 1024
 
+/** Bodies that were read before it was known who would want them. */
+const READ_AHEAD = new WeakMap<object, Buffer>()
+
+/** Gives a body that `readAnnounced` answered back, for whoever reads the request's body next. */
+export function unread(req: IncomingMessage, body: Buffer): void {
+  READ_AHEAD.set(req, body)
+}
+
 /** The request's bytes with gzip taken off. Throws `unsupported_media` for other encodings. */
 export function bodyStream(req: Request): Readable {
+  const ahead = READ_AHEAD.get(req)
+  if (ahead) return Readable.from([ahead], { objectMode: false })
   const encoding = (req.get('content-encoding') ?? 'identity').toLowerCase()
   if (encoding === 'identity') return req
   if (encoding !== 'gzip' && encoding !== 'x-gzip')
@@ -53,7 +64,12 @@ export async function readBody(req: Request, maxBytes: number): Promise<Buffer> 
  * A body of announced and small length, read without the machinery that long ones need; undefined for any other.
  * Throws `invalid_input` when it breaks off.
  */
-export async function readAnnounced(req: Request, maxBytes: number): Promise<Buffer | undefined> {
+export async function readAnnounced(
+  req: IncomingMessage,
+  maxBytes: number,
+): Promise<Buffer | undefined> {
+  const ahead = READ_AHEAD.get(req)
+  if (ahead) return ahead
   const { 'content-length': length, 'content-encoding': encoding } = req.headers
   if (length === undefined || !(Number(length) <= maxBytes)) return undefined
   if (encoding !== undefined && encoding !== 'identity') return undefined
@@ -61,6 +77,8 @@ export async function readAnnounced(req: Request, maxBytes: number): Promise<Buf
     const chunks: Buffer[] = []
     const cut = (err?: Error) =>
       reject(new HubError('invalid_input', 'The request body cannot be read to its end.', {}, err))
+    // who left before this was called is not heard of again
+    if (req.destroyed) cut()
     req.on('data', (chunk: Buffer) => chunks.push(chunk))
     req.once('end', () => resolve(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks)))
     req.once('error', cut)
@@ -115,9 +133,12 @@ export async function takeBody<T>(req: Request, take: (body: Readable) => Promis
 /** Aborts when the client goes away before the answer is complete. */
 export function abortSignalOf(res: import('express').Response): AbortSignal {
   const controller = new AbortController()
-  res.once('close', () => {
+  const left = () => {
     if (!res.writableFinished) controller.abort()
-  })
+  }
+  // it may have happened before this was called
+  if (res.closed) left()
+  else res.once('close', left)
   return controller.signal
 }
 

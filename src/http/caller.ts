@@ -38,8 +38,11 @@ export function callerOf(req: Request): Caller {
 /** For the log: never throws. */
 export function callerName(req: Request): string {
   const it = CALLERS.get(req)
-  if (it === undefined || it instanceof HubError) return '-'
-  return it.user?.name ?? it.via
+  return it === undefined || it instanceof HubError ? '-' : nameOfCaller(it)
+}
+
+export function nameOfCaller({ user, via }: Caller): string {
+  return user?.name ?? via
 }
 
 /**

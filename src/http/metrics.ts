@@ -10,7 +10,7 @@ import {
 } from 'prom-client'
 import type { Siblings } from '../lib/siblings.js'
 import { dialectOf } from './request-facts.js'
-import { wireBytes } from './request-log.js'
+import { type Ended, wireBytes } from './request-log.js'
 
 /** What the gauges ask when somebody scrapes. */
 export interface Observed {
@@ -31,6 +31,8 @@ export interface Observed {
   }
 }
 
+type Counted = Pick<Ended, 'dialect' | 'status' | 'cut' | 'bytesIn' | 'bytesOut' | 'ms'>
+
 /** Counting millions of rows for every scrape would be work for nothing. */
 const TOTALS_FRESH_MS = 30_000
 
@@ -42,6 +44,7 @@ export class Metrics {
   readonly #requests: Counter
   readonly #seconds: Histogram
   readonly #bytes: Counter
+  readonly #direct: Counter
   readonly #inFlight: Gauge
   readonly #siblings: Siblings | undefined
 
@@ -69,6 +72,11 @@ export class Metrics {
       labelNames: ['dialect', 'direction'],
       registers,
     })
+    this.#direct = new Counter({
+      name: 'packhorse_http_direct_total',
+      help: 'Of these requests, those whose answer and whose right to it were known from before',
+      registers,
+    })
     this.#inFlight = new Gauge({
       name: 'packhorse_http_requests_in_flight',
       help: 'Requests that are being answered',
@@ -80,20 +88,45 @@ export class Metrics {
   /** Counts every request that passes. */
   count(): RequestHandler {
     return (req, res, next) => {
-      const start = process.hrtime.bigint()
-      this.#inFlight.inc()
-      res.once('close', () => {
-        const dialect = dialectOf(req)
-        const { bytesIn, bytesOut } = wireBytes(req)
-        const status = res.writableFinished ? `${Math.floor(res.statusCode / 100)}xx` : 'cut'
-        this.#inFlight.dec()
-        this.#requests.inc({ dialect, status })
-        this.#seconds.observe({ dialect }, Number(process.hrtime.bigint() - start) / 1e9)
-        this.#bytes.inc({ dialect, direction: 'in' }, bytesIn)
-        this.#bytes.inc({ dialect, direction: 'out' }, bytesOut)
-      })
+      const start = performance.now()
+      this.begin()
+      res.once('close', () =>
+        this.end({
+          dialect: dialectOf(req),
+          status: res.statusCode,
+          cut: !res.writableFinished,
+          ...wireBytes(req),
+          ms: performance.now() - start,
+        }),
+      )
       next()
     }
+  }
+
+  /** Each is followed by one `end` or `undo`. */
+  begin(): void {
+    this.#inFlight.inc()
+  }
+
+  /** Somebody else counts it. */
+  undo(): void {
+    this.#inFlight.dec()
+  }
+
+  /** A request that was answered without Express. */
+  endDirect(it: Counted): void {
+    this.#direct.inc()
+    this.end(it)
+  }
+
+  end(it: Counted): void {
+    const { dialect } = it
+    const status = it.cut ? 'cut' : `${Math.floor(it.status / 100)}xx`
+    this.#inFlight.dec()
+    this.#requests.inc({ dialect, status })
+    this.#seconds.observe({ dialect }, it.ms / 1e3)
+    this.#bytes.inc({ dialect, direction: 'in' }, it.bytesIn)
+    this.#bytes.inc({ dialect, direction: 'out' }, it.bytesOut)
   }
 
   async text(): Promise<{ type: string; body: string }> {

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { createServer, type IncomingMessage, type Server } from 'node:http'
+import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import express, { type ErrorRequestHandler, type Express, type RequestHandler } from 'express'
 import type { Logger } from 'pino'
@@ -77,7 +77,7 @@ const LIMITS: ListenLimits = { headersMs: 60_000, idleMs: 5 * 60_000 }
 
 /** Port 0 takes any free one. Sockets stay open for idle clients a little longer than usual proxies keep them. */
 export async function listen(
-  app: Express,
+  listener: RequestListener,
   host: string,
   port: number,
   limits = LIMITS,
@@ -90,7 +90,7 @@ export async function listen(
       connectionsCheckingInterval: Math.min(limits.headersMs, 10_000),
       maxHeaderSize: 32 * 1024,
     },
-    app,
+    listener,
   )
   server.on('connection', (socket) => {
     socket.setKeepAlive(true, 60_000)

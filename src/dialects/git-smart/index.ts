@@ -9,7 +9,9 @@ import { sendBundle } from './bundle-uri.js'
 import { sendDumbFile } from './dumb.js'
 import { gitErrors } from './errors.js'
 import type { GitRequest, GitSmartParts } from './parts.js'
-import { RefAnswers } from './ref-answers.js'
+import { Polls } from './polls.js'
+import { RefAnswers, RefQuestions } from './ref-answers.js'
+import { NO_CACHE } from './request.js'
 import { advertise, receivePack, uploadPack } from './smart.js'
 
 /** Every git route (git's own http-backend.c keeps the same kind of table). */
@@ -26,9 +28,11 @@ const ROUTES: readonly {
   { method: 'GET', path: /^(HEAD|objects\/.+)$/, right: () => 'read', handle: sendDumbFile },
 ]
 
-export function gitSmart(parts: GitSmartParts): Router {
+/** The routes, and what answers polls in front of them. */
+export function gitSmart(parts: GitSmartParts): { router: Router; polls: Polls } {
   const router = Router()
-  const state = { ...parts, answers: new RefAnswers() }
+  const state = { ...parts, answers: new RefAnswers(), questions: new RefQuestions() }
+  const polls = new Polls(state, parts.rights)
   const handler: RequestHandler = async (req, res, next) => {
     const method = req.method === 'HEAD' ? 'GET' : req.method
     const path = parseRepoPath(req.path)
@@ -51,10 +55,11 @@ export function gitSmart(parts: GitSmartParts): Router {
       return
     }
     await parts.access.requireContent(callerOf(req), opened)
+    polls.decided(req, callerOf(req), opened)
     await route.handle({ req, res, opened, parts: state })
   }
   router.use(listed(handler, tableOf('/:namespace/:name.git/', ROUTES)), gitErrors)
-  return router
+  return { router, polls }
 }
 
 function rightOfService(req: Request): 'read' | 'write' {
@@ -109,9 +114,7 @@ async function openForProposal(
   return opened
 }
 
-/** As git-http-backend does: nothing in between may keep an advertisement. */
 function noCache(res: Response): void {
-  res.setHeader('Expires', 'Fri, 01 Jan 1980 00:00:00 GMT')
-  res.setHeader('Pragma', 'no-cache')
-  res.setHeader('Cache-Control', 'no-cache, max-age=0, must-revalidate')
+  for (let at = 0; at < NO_CACHE.length; at += 2)
+    res.setHeader(NO_CACHE[at] as string, NO_CACHE[at + 1] as string)
 }

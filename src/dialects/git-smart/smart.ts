@@ -13,7 +13,7 @@ import {
   parseCloneV0,
   parseFetchV2,
 } from '../../protocol/git-fetch.js'
-import { advertiseV2, commandOf, formatLsRefs, parseLsRefs } from '../../protocol/git-v2.js'
+import { commandOf } from '../../protocol/git-v2.js'
 import {
   FLUSH,
   type Packet,
@@ -26,6 +26,8 @@ import { advertiseReceivePack } from '../../protocol/receive-pack.js'
 import { sendBundleList } from './bundle-uri.js'
 import { sendDumbRefs } from './dumb.js'
 import type { GitRequest } from './parts.js'
+import { advertisementOf, listRefs } from './ref-lists.js'
+import { isV2, protocolIn, readable, type Service, typeOf } from './request.js'
 
 /** Negotiations are text; even thousands of haves stay far below this. */
 const MAX_FETCH_REQUEST_BYTES = 32 * 1024 * 1024
@@ -43,12 +45,11 @@ export async function advertise(it: GitRequest): Promise<void> {
   const { service } = req.query
   if (service === undefined) return sendDumbRefs(it)
   const name = service === 'git-receive-pack' ? 'receive-pack' : 'upload-pack'
-  res.setHeader('Content-Type', `application/x-git-${name}-advertisement`)
-  const protocol = protocolOf(it)
+  res.setHeader('Content-Type', typeOf(name, 'advertisement'))
+  const protocol = protocolIn(req.headers)
   const { id, objectFormat } = opened.repo
   if (name === 'upload-pack' && isV2(protocol)) {
-    const bundle = await parts.bundles.find(opened.repo, () => parts.git.snapshot(id))
-    sendWhole(res, advertiseV2(objectFormat, parts.agent, bundle ? ['bundle-uri'] : []))
+    sendWhole(res, await advertisementOf(parts, opened.repo))
     return
   }
   if (name === 'receive-pack' && (await parts.git.isPlain(id))) {
@@ -79,13 +80,18 @@ export async function uploadPack(it: GitRequest): Promise<void> {
   noteRead(req)
   requireContentType(it, 'upload-pack')
   const small = await readAnnounced(req, SMALL_REQUEST_BYTES)
-  const protocol = protocolOf(it)
+  const protocol = protocolIn(req.headers)
   const { head, rest } = small
     ? { head: small, rest: nothing() }
     : await peek(capped(bodyStream(req), MAX_FETCH_REQUEST_BYTES))
   const first = firstPacket(head)
-  if (isV2(protocol) && commandOf(first) === 'ls-refs')
-    return sendRefs(it, Buffer.concat([head, await all(rest, MAX_LS_REFS_BYTES)]))
+  if (isV2(protocol) && commandOf(first) === 'ls-refs') {
+    const message = Buffer.concat([head, await all(rest, MAX_LS_REFS_BYTES)])
+    const answer = await listRefs(parts, opened.repo, message)
+    res.setHeader('Content-Type', typeOf('upload-pack', 'result'))
+    sendWhole(res, answer)
+    return
+  }
   if (isV2(protocol) && commandOf(first) === 'bundle-uri') return sendBundleList(it)
   const message = await upTo(head, rest, MAX_KEPT_FETCH_BYTES)
   const signal = abortSignalOf(res)
@@ -93,7 +99,7 @@ export async function uploadPack(it: GitRequest): Promise<void> {
   const client = clientOf(it)
   const answer = request && (await openFetch(it, request, client, signal))
   if (!answer && signal.aborted) return
-  res.type('application/x-git-upload-pack-result')
+  res.type(typeOf('upload-pack', 'result'))
   if (answer) return sendAnswer(it, answer, signal)
   await parts.git.runService(opened.repo.id, {
     service: 'upload-pack',
@@ -124,11 +130,11 @@ async function openFetch(
 }
 
 /** Undefined when git has to read it. */
-function readFetch(it: GitRequest, message: Buffer): FetchRequest | undefined {
+function readFetch({ req, opened }: GitRequest, message: Buffer): FetchRequest | undefined {
   try {
     const packets = parsePackets(message)
-    return isV2(protocolOf(it))
-      ? parseFetchV2(packets, it.opened.repo.objectFormat)
+    return isV2(protocolIn(req.headers))
+      ? parseFetchV2(packets, opened.repo.objectFormat)
       : parseCloneV0(packets)
   } catch (err) {
     // what git says about such a request is what the client gets to hear
@@ -138,9 +144,9 @@ function readFetch(it: GitRequest, message: Buffer): FetchRequest | undefined {
 }
 
 async function sendAnswer(it: GitRequest, answer: FetchAnswer, signal: AbortSignal): Promise<void> {
-  const { res } = it
+  const { req, res } = it
   // the same pack for both, only what stands ahead of it differs
-  const head = isV2(protocolOf(it)) ? Buffer.alloc(0) : NAK
+  const head = isV2(protocolIn(req.headers)) ? Buffer.alloc(0) : NAK
   const from = head.length > 0 ? PACKFILE_HEADER.length : 0
   const bytes = answer.size === undefined ? undefined : answer.size - from
   if (bytes !== undefined) res.set('Content-Length', String(head.length + bytes))
@@ -161,13 +167,13 @@ function clientOf({ req }: GitRequest): string {
 export async function receivePack(it: GitRequest): Promise<void> {
   const { req, res, opened, parts } = it
   requireContentType(it, 'receive-pack')
-  res.type('application/x-git-receive-pack-result')
+  res.type(typeOf('receive-pack', 'result'))
   await parts.pushes.receive(
     opened.repo,
     opened.right,
     { caller: callerOf(req), dialect: 'git' },
     {
-      protocol: protocolOf(it),
+      protocol: protocolIn(req.headers),
       input: bodyStream(req),
       output: res,
       signal: abortSignalOf(res),
@@ -178,50 +184,16 @@ export async function receivePack(it: GitRequest): Promise<void> {
   dropRest(req)
 }
 
-async function sendRefs({ res, opened, parts }: GitRequest, message: Buffer): Promise<void> {
-  const request = readable(() => parseLsRefs(parsePackets(message)))
-  const { objectFormat } = opened.repo
-  if (request.objectFormat !== objectFormat)
-    throw new HubError(
-      'invalid_input',
-      `mismatched object format: server ${objectFormat}; client ${request.objectFormat.slice(0, 20)}`,
-    )
-  const snapshot = await parts.git.snapshot(opened.repo.id)
-  const answer = await parts.answers.get(
-    snapshot,
-    `ls-refs ${JSON.stringify(request)}`,
-    async () => {
-      const peeled = request.peel ? await parts.git.peel(opened.repo.id, snapshot) : new Map()
-      return formatLsRefs(request, { ...snapshot, peeled })
-    },
-  )
-  res.type('application/x-git-upload-pack-result')
-  sendWhole(res, answer)
-}
-
 /** With its length: one write, and no chunks to put together for who reads it. */
 function sendWhole(res: Response, answer: Buffer): void {
   res.setHeader('Content-Length', answer.length)
   res.end(answer)
 }
 
-function protocolOf({ req }: GitRequest): string | undefined {
-  const header = req.get('git-protocol')
-  // it becomes an environment value of git
-  return header && /^[A-Za-z0-9=:._-]{1,256}$/.test(header) ? header : undefined
-}
-
-function isV2(protocol: string | undefined): boolean {
-  return protocol?.split(':').includes('version=2') ?? false
-}
-
-function requireContentType({ req }: GitRequest, service: string): void {
+function requireContentType({ req }: GitRequest, service: Service): void {
   const type = (req.get('content-type') ?? '').split(';')[0]?.trim()
-  if (type !== `application/x-git-${service}-request`)
-    throw new HubError(
-      'unsupported_media',
-      `Content-Type must be application/x-git-${service}-request`,
-    )
+  const expected = typeOf(service, 'request')
+  if (type !== expected) throw new HubError('unsupported_media', `Content-Type must be ${expected}`)
 }
 
 async function* nothing(): AsyncGenerator<Buffer> {}
@@ -242,16 +214,6 @@ function firstPacket(head: Buffer): Packet {
   const first = readable(() => readPacket(head, 0))
   if (!first) throw new HubError('invalid_input', 'The request is cut off.')
   return first.packet
-}
-
-/** What `read` answers; a malformed pkt-line becomes `invalid_input`. */
-function readable<T>(read: () => T): T {
-  try {
-    return read()
-  } catch (err) {
-    if (!(err instanceof PktLineError)) throw err
-    throw new HubError('invalid_input', `The request cannot be understood: ${err.message}.`)
-  }
 }
 
 async function* joined(head: Buffer, rest: AsyncIterator<Buffer>): AsyncGenerator<Buffer> {

@@ -34,7 +34,7 @@ import { eventStore } from './events.js'
 import { followStore } from './follows.js'
 import { holdStore } from './holds.js'
 import { jobStore } from './jobs.js'
-import { KeptReads, keepAccountReads, keepRepoReads } from './kept-reads.js'
+import { KeptReads, keepAccountReads, keepRepoReads, keepSettingReads } from './kept-reads.js'
 import { languageStore } from './languages.js'
 import { lfsStore } from './lfs.js'
 import { copyDatabase, openDatabase } from './open.js'
@@ -75,6 +75,8 @@ export interface Stores {
   readonly webhooks: WebhookStore
   readonly deliveries: DeliveryQueue
   readonly settings: SettingStore
+  /** Another text after every write, by whichever process. */
+  version(): string
   check(): Promise<void>
   totals(): Promise<Totals>
   /** A consistent copy of the database as a new file, while others read and write it. */
@@ -110,7 +112,8 @@ export async function openStores(file: string, onQuery?: (sql: string) => void):
     jobs: jobStore(db),
     webhooks: webhookStore(db),
     deliveries: deliveryQueue(db),
-    settings: settingStore(db),
+    settings: keepSettingReads(settingStore(db), reads),
+    version,
     // with the write lock taken: a database that can only be read is not ready
     check: async () => {
       await db.transaction().execute((tx) => sql`select key from setting limit 1`.execute(tx))

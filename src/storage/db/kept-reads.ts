@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache'
 import type { AccountStore } from '../../domain/accounts/ports.js'
+import type { SettingStore } from '../../domain/ports.js'
 import type { RepoStore } from '../../domain/repos/ports.js'
 
 const MAX_KEPT = 20_000
@@ -48,6 +49,7 @@ export function keepAccountReads(store: AccountStore, reads: KeptReads): Account
 export function keepRepoReads(store: RepoStore, reads: KeptReads): RepoStore {
   return {
     ...store,
+    findById: (id) => reads.get(`id ${id}`, () => store.findById(id)),
     findByAddress: (address) =>
       reads.get(`address ${address.kind} ${address.namespace} ${address.name}`, () =>
         store.findByAddress(address),
@@ -55,4 +57,8 @@ export function keepRepoReads(store: RepoStore, reads: KeptReads): RepoStore {
     memberRoles: (id, accountIds) =>
       reads.get(`roles ${id} ${accountIds.join()}`, () => store.memberRoles(id, accountIds)),
   }
+}
+
+export function keepSettingReads(store: SettingStore, reads: KeptReads): SettingStore {
+  return { ...store, find: (key) => reads.get(`setting ${key}`, () => store.find(key)) }
 }

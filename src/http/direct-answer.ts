@@ -1,0 +1,104 @@
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
+import type { Express, Request } from 'express'
+import type { Logger } from 'pino'
+import type { Caller } from '../domain/types.js'
+import { nameOfCaller } from './caller.js'
+import type { Metrics } from './metrics.js'
+import type { Dialect } from './request-facts.js'
+import { idOf, logRequest } from './request-log.js'
+
+/** What requests that are answered without Express have in common with those that are. */
+export class DirectWay {
+  readonly #app: Express
+  readonly #metrics: Metrics
+  readonly #log: Logger
+
+  constructor(app: Express, metrics: Metrics, log: Logger) {
+    this.#app = app
+    this.#metrics = metrics
+    this.#log = log
+  }
+
+  /** The way through Express, for whatever is not answered directly. */
+  readonly express: RequestListener = (req, res) => this.#app(req, res)
+
+  /** As Express tells it: the client's address, by whichever proxies are trusted. */
+  addressOf(req: IncomingMessage): string {
+    const { socket, headers } = req
+    if (headers['x-forwarded-for'] === undefined) return socket.remoteAddress ?? ''
+    const asExpress = Object.create(this.#app.request) as Request
+    return Object.assign(asExpress, { socket, headers }).ip ?? ''
+  }
+
+  /** Counts and logs a request from here on, unless it is left to Express after all. */
+  begin(req: IncomingMessage, res: ServerResponse, dialect: Dialect, caller: Caller): DirectAnswer {
+    const about = { dialect, caller, metrics: this.#metrics, log: this.#log, express: this.express }
+    return new DirectAnswer(req, res, about)
+  }
+}
+
+interface About {
+  readonly dialect: Dialect
+  readonly caller: Caller
+  readonly metrics: Metrics
+  readonly log: Logger
+  readonly express: RequestListener
+}
+
+export class DirectAnswer {
+  readonly #req: IncomingMessage
+  readonly #res: ServerResponse
+  readonly #about: About
+  readonly #id: string
+  readonly #from = performance.now()
+  readonly #socket: IncomingMessage['socket']
+  readonly #in: number
+  readonly #out: number
+  #left = false
+
+  constructor(req: IncomingMessage, res: ServerResponse, about: About) {
+    this.#req = req
+    this.#res = res
+    this.#about = about
+    this.#id = idOf(req)
+    this.#socket = req.socket
+    this.#in = req.socket.bytesRead
+    this.#out = req.socket.bytesWritten
+    about.metrics.begin()
+    res.once('close', () => this.#end())
+  }
+
+  /** The whole answer, 200: `headers` as names and values in turn, without the request's id and the length. */
+  send(headers: readonly string[], body: Buffer): void {
+    const length = String(body.length)
+    this.#res.writeHead(200, ['X-Request-Id', this.#id, ...headers, 'Content-Length', length])
+    this.#res.end(body)
+  }
+
+  /** Express answers after all, and counts and logs it. */
+  leave(): void {
+    this.#left = true
+    this.#about.metrics.undo()
+    this.#about.express(this.#req, this.#res)
+  }
+
+  #end(): void {
+    if (this.#left) return
+    const { dialect, caller, metrics, log } = this.#about
+    const ended = {
+      id: this.#id,
+      method: this.#req.method ?? '',
+      url: this.#req.url ?? '',
+      status: this.#res.statusCode,
+      errored: Boolean(this.#res.errored),
+      cut: !this.#res.writableFinished,
+      caller: nameOfCaller(caller),
+      dialect,
+      bytesIn: Math.max(0, this.#socket.bytesRead - this.#in),
+      bytesOut: Math.max(0, this.#socket.bytesWritten - this.#out),
+      ms: performance.now() - this.#from,
+    }
+    metrics.endDirect(ended)
+    logRequest(log, ended)
+  }
+}
