@@ -71,6 +71,8 @@ test('variables are for every reader, and every answer has all of them', async (
   expect(replaced.json.B.value).toBe('3')
 })
 
+const VOLUME = { type: 'space', source: 'ada/app', mountPath: '/data' }
+
 test('what is no key, value, flavor, tier, time or volume is refused, and nothing changes', async () => {
   const { hub, ada } = await hubWithSpace('gradio')
   const before = (await hub.api(`${S}/runtime`, { as: ada })).json
@@ -94,6 +96,8 @@ test('what is no key, value, flavor, tier, time or volume is refused, and nothin
     ['PUT', 'volumes', { volumes: [{ type: 'bucket', source: 'ada/b', mountPath: '/b' }] }],
     ['PUT', 'volumes', { volumes: [{ type: 'space', source: 'ada/app', mountPath: '/a/../b' }] }],
     ['PUT', 'volumes', { volumes: [{ type: 'space', source: 'ada/app', mountPath: 'data' }] }],
+    ['PUT', 'volumes', { volumes: [{ ...VOLUME, revision: '--upload-pack=x' }] }],
+    ['PUT', 'volumes', { volumes: [{ ...VOLUME, revision: 'a..b' }] }],
     ['PUT', 'volumes', { volumes: [] }],
     ['DELETE', 'volumes', undefined],
     ['POST', 'secrets', 'no json'],
@@ -112,6 +116,12 @@ test('what is no key, value, flavor, tier, time or volume is refused, and nothin
     }
   expect((await hub.api(`${S}/runtime`, { as: ada })).json).toEqual(before)
   expect((await hub.api(`${S}/variables`, { as: ada })).json).toEqual({})
+  // a path below the repository, in the words that a file's path gets everywhere
+  for (const path of ['../../etc', '/etc', 'a/../b', 'a/.git/config']) {
+    const volumes = [{ ...VOLUME, path }]
+    const reply = await hub.api(`${S}/volumes`, { as: ada, method: 'PUT', body: { volumes } })
+    expect([path, reply.status]).toEqual([path, 422])
+  }
   const missing = { type: 'model', source: 'ada/none', mountPath: '/m' }
   const absent = await hub.api(`${S}/volumes`, {
     as: ada,

@@ -1,4 +1,6 @@
+import { checkFilePath } from '../commits/paths.js'
 import { HubError } from '../errors.js'
+import { isSafeRevision } from '../refs/ref-names.js'
 import { type NewSpaceValue, SPACE_SDKS, type SpaceSdk, type SpaceVolume } from './ports.js'
 
 /** Flavors that clients know (SpaceHardware of huggingface_hub); what they are on this hub is the runner's business. */
@@ -93,11 +95,15 @@ export function checkVolumes(volumes: readonly SpaceVolume[]): readonly SpaceVol
   const places = new Set(volumes.map((it) => it.mountPath))
   if (volumes.length > MAX_VOLUMES || places.size < volumes.length)
     throw new HubError('invalid_input', `At most ${MAX_VOLUMES} volumes, each at another path.`)
-  for (const { mountPath, readOnly } of volumes) {
+  for (const { mountPath, readOnly, path, revision } of volumes) {
     const segments = mountPath.split('/').slice(1)
     const isFine = segments.every((it) => /^[\w.-]{1,100}$/.test(it) && it !== '.' && it !== '..')
     if (!mountPath.startsWith('/') || !isFine)
       throw new HubError('invalid_input', 'A volume is mounted at an absolute path such as /data.')
+    // both reach the operator's command, which may hand them to git and to the file system
+    if (path !== undefined && path !== '') checkFilePath(path)
+    if (revision !== undefined && !isSafeRevision(revision))
+      throw new HubError('invalid_input', 'The revision of a volume is a branch, tag or commit id.')
     if (readOnly === false)
       throw new HubError('invalid_input', 'Repositories are mounted read-only.')
   }
