@@ -247,6 +247,15 @@ test('the form of the model card must be filled in, and its answers reach the au
   expect(request.fields).toEqual(ANSWERS)
 })
 
+test('an answer that is no text, number or yes is a wrong one', async () => {
+  const { bob, ask } = await gated('manual', CARD)
+  for (const wrong of [{ toString: 1, valueOf: 1 }, {}, [], null])
+    for (const key of Object.keys(ANSWERS)) {
+      const reply = await ask(bob, { ...ANSWERS, [key]: wrong })
+      expect([key, wrong, reply.status]).toEqual([key, wrong, 400])
+    }
+})
+
 test('the form of a page works, and leads back to the page', async () => {
   const { hub, ada, bob } = await gated('manual', CARD)
   const form = new URLSearchParams({ ...ANSWERS, 'I agree': 'on' } as Record<string, string>)

@@ -71,8 +71,8 @@ export function readAnswers(form: GateForm, given: ReadonlyMap<string, unknown>)
 function answerTo(field: GateField, given: unknown): string | boolean {
   const wrong = (why: string) => new HubError('invalid_input', `"${field.name}" ${why}.`)
   if (field.type === 'checkbox') {
-    if (given === true || ['true', 'on', '1', 'yes'].includes(String(given).toLowerCase()))
-      return true
+    const said = typeof given === 'string' || typeof given === 'number' ? String(given) : ''
+    if (given === true || ['true', 'on', '1', 'yes'].includes(said.toLowerCase())) return true
     throw wrong('must be agreed to')
   }
   const answer = typeof given === 'string' || typeof given === 'number' ? String(given).trim() : ''
