@@ -1,4 +1,4 @@
-import { mkdir, open, readdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, open, readdir, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
@@ -42,9 +42,13 @@ async function writeOne(directory: string, file: CheckoutFile, signal: AbortSign
   const target = join(directory, ...segments)
   const mode = file.executable ? 0o755 : 0o644
   await mkdir(dirname(target), { recursive: true })
-  const content = await file.open()
-  if (content instanceof Readable) {
-    const handle = await open(target, 'wx', mode)
-    await pipeline(content, handle.createWriteStream(), { signal })
-  } else await writeFile(target, content, { mode, flag: 'wx', signal })
+  // ours first: nobody else would end a stream that was opened for nothing
+  const handle = await open(target, 'wx', mode)
+  try {
+    const content = await file.open()
+    if (content instanceof Readable) await pipeline(content, handle.createWriteStream(), { signal })
+    else await handle.writeFile(content, { signal })
+  } finally {
+    await handle.close()
+  }
 }
