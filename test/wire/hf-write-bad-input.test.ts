@@ -223,6 +223,13 @@ test('a commit above the limit is refused, and the client hears it', async () =>
   expect(fits.json.commitOid).not.toBe(before)
 })
 
+test('a commit of endless paths is refused before they fill the memory', async () => {
+  const { hub, ada } = await hubWithRepo()
+  const lines = Array.from({ length: 40 }, () => file('p'.repeat(900_000), 'x'))
+  const reply = await commit(hub, ada, [header(), ...lines])
+  expect([reply.status, reply.json.error]).toEqual([413, expect.stringContaining('paths')])
+})
+
 test('a client that leaves in the middle leaves nothing, and the branch stays usable', async () => {
   const { hub, ada } = await hubWithRepo()
   const before = await headOf(hub)

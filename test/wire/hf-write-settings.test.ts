@@ -176,6 +176,20 @@ test('the oldest upload takes a raw body and a form', async () => {
     body: 'garbage',
   })
   expect(bad.status).toBe(400)
+  // bytes that are no gzip must not leave the form waiting for the rest
+  for (const type of ['application/octet-stream', 'multipart/form-data; boundary=x']) {
+    const broken = await fetch(`${hub.url}/api/models/ada/m/upload/main/x`, {
+      method: 'POST',
+      headers: {
+        Authorization: `Bearer ${ada.token}`,
+        'Content-Type': type,
+        'Content-Encoding': 'gzip',
+      },
+      body: 'no gzip',
+      signal: AbortSignal.timeout(10_000),
+    })
+    expect([type, broken.status]).toEqual([type, 400])
+  }
   const work = await clone(hub, ada)
   expect(await gitOk(work, ['show', 'HEAD~1:dir/raw.txt'])).toBe('raw bytes')
   expect(await gitOk(work, ['show', 'HEAD:form.txt'])).toBe('form bytes')

@@ -13,6 +13,8 @@ import { NdjsonError, type NdjsonPiece, NdjsonScanner } from '../../protocol/ndj
  */
 const MAX_LINE_BYTES = 1024 * 1024
 const MAX_RECORDS = 200_000
+/** Characters of paths and revisions of a whole commit: all that is kept in memory whatever comes. */
+const MAX_NAMES = 32 * 1024 * 1024
 
 const Path = z.string()
 const Header = z.object({
@@ -79,6 +81,7 @@ class BodyReader {
   readonly #spool: Spool
   readonly #changes: FileChange[] = []
   #header: z.output<typeof Header> | undefined
+  #names = 0
   #piece: SpoolPiece | undefined
   #base64 = new Base64Check()
 
@@ -103,7 +106,11 @@ class BodyReader {
     }
     if (this.#changes.length >= MAX_RECORDS)
       throw new HubError('too_large', `A commit has at most ${MAX_RECORDS} operations.`)
-    this.#changes.push(toChange(key, value, content))
+    const change = toChange(key, value, content)
+    this.#names += namesIn(change)
+    if (this.#names > MAX_NAMES)
+      throw new HubError('too_large', `The paths of a commit have at most ${MAX_NAMES} characters.`)
+    this.#changes.push(change)
   }
 
   #spooled(): SpooledText {
@@ -124,6 +131,13 @@ class BodyReader {
       changes: this.#changes,
     }
   }
+}
+
+function namesIn(change: FileChange): number {
+  return Object.values(change).reduce(
+    (sum, it) => sum + (typeof it === 'string' ? it.length : 0),
+    0,
+  )
 }
 
 interface SpooledText {

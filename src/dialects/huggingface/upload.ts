@@ -46,13 +46,22 @@ async function upload(it: HfRequest): Promise<void> {
 async function spoolBytes(body: Readable, spool: Spool, maxBytes: number): Promise<FileContent> {
   const piece = spool.begin()
   let size = 0
-  for await (const chunk of body.iterator({ destroyOnReturn: false })) {
-    size += (chunk as Buffer).length
+  for await (const chunk of readable(body)) {
+    size += chunk.length
     if (size > maxBytes)
       throw new HubError('too_large', `The file is larger than ${maxBytes} bytes.`)
-    await piece.write(chunk as Buffer)
+    await piece.write(chunk)
   }
   return piece.end()
+}
+
+/** What breaks while it is read (the client left, bytes that are no gzip) is the request's fault. */
+async function* readable(body: Readable): AsyncGenerator<Buffer> {
+  try {
+    yield* body.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>
+  } catch (err) {
+    throw new HubError('invalid_input', 'The request body cannot be read to its end.', {}, err)
+  }
 }
 
 /** The first file of a multipart form. */
@@ -80,6 +89,10 @@ async function readForm(req: Request, spool: Spool, maxBytes: number): Promise<F
         else reject(new HubError('invalid_input', 'The form has no file.'))
       })
       req.once('aborted', () => reject(new HubError('invalid_input', 'The upload was cut off.')))
+      // not handed on by pipe(): the form would wait for the rest for ever
+      source.once('error', (err) =>
+        reject(new HubError('invalid_input', 'The form cannot be read.', {}, err)),
+      )
       source.pipe(form)
     })
   } finally {
