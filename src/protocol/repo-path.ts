@@ -39,6 +39,6 @@ export function repoUrlPath(repo: { kind: Kind; namespace: string; name: string 
 /** `models` | `datasets` | `spaces` or the singular forms, as older APIs spell them. */
 export function parseKind(text: string | undefined): Kind | undefined {
   if (text === undefined) return undefined
-  if (text in PLURAL) return PLURAL[text as keyof typeof PLURAL]
+  if (Object.hasOwn(PLURAL, text)) return PLURAL[text as keyof typeof PLURAL]
   return text === 'model' || text === 'dataset' || text === 'space' ? text : undefined
 }

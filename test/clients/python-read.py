@@ -262,6 +262,9 @@ def file_system():
     same(fs.read_text("ada/m@refs/pr/1/data/deep/er/x.txt"), "deep")
     same(fs.read_text("datasets/ada/texts/train.jsonl"), '{"a": 1}\n')
     same(fs.exists("ada/m/none"), False)
+    raises(FileNotFoundError, fs.ls, "ada/none")
+    raises(FileNotFoundError, fs.open, "ada/none/x.txt")
+    raises(RepositoryNotFoundError, api.model_info, "m")
     assert fs.isdir("ada/m/data/deep")
 
 

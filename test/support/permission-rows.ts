@@ -243,6 +243,9 @@ export const ROWS: Readonly<Record<string, Row>> = {
   'GET /admin/api/search': site('/admin/api/search?q=lab'),
   'GET /admin/api/health/dependencies': site('/admin/api/health/dependencies'),
 
+  // an id of one segment, which no repository has
+  'GET /api/:type/:name': user('/api/models/lab', { but: nobodyFinds() }),
+
   // Hugging Face: one repository (huggingface-wire C4.3, C4.5)
   [`GET ${API}/^$`]: repo('read', ID),
   [`GET ${API}/^revision\\/(.+)$`]: repo('read', `${ID}/revision/main`),
@@ -576,6 +579,11 @@ function collections(): Record<string, Row> {
     [`POST ${at}/upvote`]: open(`${none}/upvote`, miss),
     [`DELETE ${at}/upvote`]: open(`${none}/upvote`, miss),
   }
+}
+
+function nobodyFinds() {
+  const known = CALLERS.filter((it) => it !== 'anonymous' && it !== 'expired')
+  return Object.fromEntries(known.map((it) => [it, 404 as const]))
 }
 
 /** Nobody may read from a platform that is not there. */

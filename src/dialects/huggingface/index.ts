@@ -25,8 +25,23 @@ export function huggingFace(parts: HfParts): Router {
   router.use(contentRoutes(parts))
   readingSiteRoutes(router, parts)
   writingSiteRoutes(router, parts)
+  router.get('/api/:type/:name', shortId(parts))
   router.use(huggingFaceErrors)
   return router
+}
+
+/**
+ * Ids of one segment, as the Hub's oldest models have them: there are none here, said as of any other that is missing.
+ * Clients that look for `ns/name` ask for `ns` afterwards, and take any other answer for a failure.
+ */
+function shortId(parts: HfParts): RequestHandler<{ type: string; name: string }> {
+  return async (req, _res, next) => {
+    const { type, name } = req.params
+    if (!/^(models|datasets|spaces)$/.test(type) || !/^[\w.-]+$/.test(name)) return next()
+    const kind = parseKind(type)
+    if (kind) await parts.access.open(callerOf(req), { kind, namespace: '', name }, 'read')
+    next()
+  }
 }
 
 const API_PATH =

@@ -79,7 +79,7 @@ async function readPage(
   cursor: unknown,
   list: (filter: { limit: number; after?: string }) => Promise<LfsLock[]>,
 ): Promise<{ locks: LfsLock[]; next: { next_cursor?: string } }> {
-  const asked = Number(limit ?? MAX_PAGE)
+  const asked = typeof limit === 'object' ? MAX_PAGE : Number(limit ?? MAX_PAGE)
   const size = Number.isInteger(asked) && asked > 0 ? Math.min(asked, MAX_PAGE) : MAX_PAGE
   const after = typeof cursor === 'string' && cursor !== '' ? { after: cursor } : {}
   const found = await list({ limit: size + 1, ...after })

@@ -1,9 +1,11 @@
+import type { Readable } from 'node:stream'
 import { type Request, type Response, Router } from 'express'
 import { z } from 'zod'
 import type { SignedAction } from '../../domain/access/signed-actions.js'
 import { HubError } from '../../domain/errors.js'
+import { SMALL_OBJECT_BYTES } from '../../domain/ports.js'
 import type { Repo, Right } from '../../domain/types.js'
-import { abortSignalOf, check, readJson, takeBody } from '../../http/body.js'
+import { abortSignalOf, check, readAnnounced, readJson, takeBody } from '../../http/body.js'
 import { actAs } from '../../http/caller.js'
 import { sendBytes } from '../../http/send-bytes.js'
 import { LFS_JSON } from './errors.js'
@@ -34,7 +36,11 @@ export function objectRoutes(parts: LfsParts): Router {
 async function upload(parts: LfsParts, req: Request, res: Response): Promise<void> {
   const { action, repo } = await authorise(parts, req, 'lfs.upload', 'write')
   requireLength(req, action.size)
-  await takeBody(req, (body) => parts.objects.receive(repo, action, body, abortSignalOf(res)))
+  const receive = (body: Readable | Buffer) =>
+    parts.objects.receive(repo, action, body, abortSignalOf(res))
+  const small = await readAnnounced(req, SMALL_OBJECT_BYTES)
+  if (small) await receive(small)
+  else await takeBody(req, receive)
   res.status(200).end()
 }
 
@@ -93,13 +99,14 @@ async function authorise(
   op: SignedAction['op'],
   right: Right,
 ): Promise<{ action: SignedAction; repo: Repo }> {
-  const action = parts.signer.verify(String(req.query.token ?? ''), op)
+  const { token } = req.query
+  const action = parts.signer.verify(typeof token === 'string' ? token : '', op)
   if (action.repoId !== req.params.repoId || action.oid !== req.params.oid)
     throw new HubError('not_authenticated', 'This link is for another object.')
   const caller = actAs(req, await parts.login.byAction(action, req.ip ?? ''))
   const found = await parts.repos.findById(action.repoId)
   if (!found) throw new HubError('repo_not_found', 'Repository not found')
-  const opened = await parts.access.openRepo(caller, found, action.proposal ? 'read' : right)
+  const opened = await parts.access.openStored(caller, found, action.proposal ? 'read' : right)
   await parts.access.requireContent(caller, opened)
   return { action, repo: opened.repo }
 }

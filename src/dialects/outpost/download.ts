@@ -34,7 +34,8 @@ export function signDownload(
 export function downloadRoute(parts: OutpostParts): Router {
   const router = Router()
   router.get('/:repoId/:name', async (req, res) => {
-    const action = parts.signer.verify(String(req.query.token ?? ''), 'blob.download')
+    const { token } = req.query
+    const action = parts.signer.verify(typeof token === 'string' ? token : '', 'blob.download')
     const { repoId, oid, lfs, size } = action
     const found = await parts.stores.repos.findById(repoId)
     if (!found || req.params.repoId !== repoId)

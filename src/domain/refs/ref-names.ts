@@ -2,9 +2,13 @@ import { HubError } from '../errors.js'
 
 const BAD = /[\x00-\x20\x7f~^:?*[\\]|\.\.|@\{|\/\/|\.lock(\/|$)|(^|\/)\.|\.$|\/$|^\/|^@$|\ufffd/
 
+/** Half a surrogate pair, which git would be told as U+FFFD. */
+const NOT_UNICODE = /\p{Surrogate}/u
+
 /** git-check-ref-format(1), applied to a full name such as `refs/heads/main`; names that are not UTF-8 do not pass. */
 export function isRefName(name: string): boolean {
-  return name.length <= 1024 && name.includes('/') && !BAD.test(name)
+  const isText = name.length <= 1024 && !NOT_UNICODE.test(name)
+  return isText && name.includes('/') && !BAD.test(name)
 }
 
 /** Throws `invalid_input` unless `name` can be a branch or tag (the part after `refs/heads/` or `refs/tags/`). */
