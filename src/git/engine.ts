@@ -115,7 +115,7 @@ export async function openGit(options: GitOptions): Promise<Git> {
     listDirectories: () => layout.list(),
     directory: dir,
 
-    snapshot: async (id) => refs.read(dir(id)),
+    snapshot: (id) => refs.readSoon(dir(id)),
     isPlain: async (id) =>
       !existsSync(join(dir(id), 'shallow')) &&
       !existsSync(join(dir(id), 'objects/info/alternates')),

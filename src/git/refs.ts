@@ -1,12 +1,21 @@
 import { createHash } from 'node:crypto'
 import { lstatSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { LRUCache } from 'lru-cache'
 import { HubError } from '../domain/errors.js'
 import type { RefSnapshot } from '../domain/ports.js'
 import { isRefName } from '../domain/refs/ref-names.js'
 import type { Ref } from '../domain/types.js'
+import { SingleFlight } from '../lib/single-flight.js'
 import { compareRefNames } from '../protocol/git-v2.js'
+import {
+  findRef,
+  type PackedRefs,
+  parsePackedRefs,
+  positionOf,
+  readPackedRefs,
+} from './packed-refs.js'
 
 /*
  * A repository's refs on disk (gitrepository-layout(5)):
@@ -19,8 +28,10 @@ import { compareRefNames } from '../protocol/git-v2.js'
  * granule of the file system's clock: a snapshot whose sources are younger than that is not trusted a second time.
  */
 const CLOCK_GRANULE_NS = 20_000_000n
-/** Snapshots of all repositories together; 100,000 packed refs are 26 MB. */
+/** Snapshots of all repositories together; 100,000 packed refs are 33 MB. */
 const KEPT_BYTES = 64 * 1024 * 1024
+/** A packed-refs file of more is read between other work: 15,000 refs. */
+const LONG_FILE_BYTES = 1024 * 1024
 const HIDDEN = 'refs/packhorse/'
 const MAX_SYMREF_DEPTH = 5
 
@@ -34,15 +45,14 @@ interface Kept {
   readonly sources: readonly Source[]
   readonly trusted: boolean
   readonly loose: readonly Ref[]
-  readonly packed: Packed
+  readonly files: ReadonlyMap<string, LooseFile>
+  readonly packed: PackedRefs
 }
 
-interface Packed {
+interface LooseFile {
   readonly mark: string
   readonly trusted: boolean
-  /** By name, without hidden ones. */
-  readonly refs: readonly Ref[]
-  readonly byName: ReadonlyMap<string, Ref>
+  readonly content: Loose
 }
 
 type Loose = { readonly oid: string } | { readonly symref: string }
@@ -52,14 +62,53 @@ export class RefReader {
     maxSize: KEPT_BYTES,
     sizeCalculation: weigh,
   })
+  /** Long files that were read between other work, until `read` takes them over. */
+  readonly #long = new Map<string, PackedRefs>()
+  readonly #flights = new SingleFlight<void>()
+
+  /** As `read`; a file of very many refs does not hold up the event loop. */
+  async readSoon(directory: string): Promise<RefSnapshot> {
+    const kept = this.#unchanged(directory)
+    if (kept) return kept
+    if (sizeOf(packedPath(directory)) >= LONG_FILE_BYTES)
+      await this.#flights.run(directory, () => this.#readLong(directory))
+    try {
+      return this.read(directory)
+    } finally {
+      this.#long.delete(directory)
+    }
+  }
 
   read(directory: string): RefSnapshot {
-    const kept = this.#kept.get(directory)
-    if (kept?.trusted && kept.sources.every(({ path, mark }) => statOf(path).mark === mark))
-      return kept.snapshot
-    const fresh = this.#readAll(directory, kept)
+    const kept = this.#unchanged(directory)
+    if (kept) return kept
+    const fresh = this.#readAll(directory, this.#kept.get(directory))
     this.#kept.set(directory, fresh)
     return fresh.snapshot
+  }
+
+  #unchanged(directory: string): RefSnapshot | undefined {
+    const kept = this.#kept.get(directory)
+    return kept?.trusted && kept.sources.every(({ path, mark }) => statOf(path).mark === mark)
+      ? kept.snapshot
+      : undefined
+  }
+
+  async #readLong(directory: string): Promise<void> {
+    const path = packedPath(directory)
+    let { mark, changedNs } = statOf(path)
+    if (this.#kept.get(directory)?.packed.mark === mark) return
+    if (changedNs >= settledNow()) {
+      // too young to be trusted, and too long to be read for nothing
+      await sleep(2 * Number(CLOCK_GRANULE_NS / 1_000_000n))
+      ;({ mark, changedNs } = statOf(path))
+    }
+    const trusted = changedNs < settledNow()
+    try {
+      this.#long.set(directory, { mark, trusted, ...(await readPackedRefs(path, HIDDEN)) })
+    } catch (err) {
+      if ((err as NodeJS.ErrnoException).code !== 'ENOENT') throw err
+    }
   }
 
   forget(directory: string): void {
@@ -78,7 +127,7 @@ export class RefReader {
   }
 
   #readOnce(directory: string, before: Kept | undefined): Kept {
-    const settledBefore = BigInt(Date.now()) * 1_000_000n - CLOCK_GRANULE_NS
+    const settledBefore = settledNow()
     const sources: Source[] = []
     let newest = 0n
     const see = (path: string): { mark: string; changedNs: bigint } => {
@@ -92,7 +141,7 @@ export class RefReader {
       throw new HubError('git_failed', 'repository directory is missing', { directory })
     const defaultBranch = readHead(headPath)
     // loose before packed: pack-refs writes packed-refs first and removes loose files after
-    const files = new Map<string, Loose>()
+    const files = new Map<string, LooseFile>()
     const walk = (relative: string): void => {
       const path = join(directory, relative)
       see(path)
@@ -101,18 +150,24 @@ export class RefReader {
         if (entry.isDirectory()) {
           if (`${name}/` !== HIDDEN) walk(name)
         } else if (entry.isFile() && isRefName(name)) {
-          const it = readLoose(join(directory, name))
-          if (it) files.set(name, it)
+          const { mark, changedNs } = statOf(join(directory, name))
+          const known = before?.files.get(name)
+          if (known?.trusted && known.mark === mark) files.set(name, known)
+          else {
+            const content = readLoose(join(directory, name))
+            if (content) files.set(name, { mark, trusted: changedNs < settledBefore, content })
+          }
         }
       }
     }
     walk('refs')
-    const packedPath = join(directory, 'packed-refs')
-    const { mark, changedNs } = see(packedPath)
+    const path = packedPath(directory)
+    const { mark, changedNs } = see(path)
     // packed-refs changes much less often than the loose refs beside it
     let packed = before?.packed
+    if (!packed?.trusted || packed.mark !== mark) packed = this.#long.get(directory)
     if (!packed?.trusted || packed.mark !== mark)
-      packed = readPacked(packedPath, mark, changedNs < settledBefore)
+      packed = readPacked(path, mark, changedNs < settledBefore)
     const loose = resolveLoose(files, packed)
     const trusted = newest < settledBefore
     // read again because it was too young, but nothing had changed
@@ -120,15 +175,15 @@ export class RefReader {
       before?.packed === packed &&
       before.snapshot.defaultBranch === defaultBranch &&
       sameRefs(before.loose, loose)
-    const snapshot = same ? before.snapshot : snapshotOf(defaultBranch, merge(packed, loose))
-    return { snapshot, sources, trusted, loose, packed }
+    const snapshot = same ? before.snapshot : snapshotOf(defaultBranch, packed, loose)
+    return { snapshot, sources, trusted, loose, files, packed }
   }
 }
 
 /** About what one costs in memory. However many refs a repository has, it is kept, if need be alone. */
-function weigh({ snapshot, sources, loose, packed }: Kept): number {
-  const refs = 250 * (packed.refs.length + loose.length) + 16 * snapshot.refs.length
-  return Math.min(KEPT_BYTES, 1_000 + 300 * sources.length + refs)
+function weigh({ snapshot, sources, loose, files, packed }: Kept): number {
+  const refs = 330 * packed.refs.length + 250 * (loose.length + files.size)
+  return Math.min(KEPT_BYTES, 1_000 + 300 * sources.length + refs + 16 * snapshot.refs.length)
 }
 
 function sameRefs(a: readonly Ref[], b: readonly Ref[]): boolean {
@@ -141,16 +196,39 @@ function sameRefs(a: readonly Ref[], b: readonly Ref[]): boolean {
   )
 }
 
-function snapshotOf(defaultBranch: string, refs: readonly Ref[]): RefSnapshot {
+/** Both in order of the name; a loose ref hides the packed one of its name. */
+function snapshotOf(defaultBranch: string, packed: PackedRefs, loose: readonly Ref[]): RefSnapshot {
   const headName = `refs/heads/${defaultBranch}`
-  let text = `${headName}\n`
-  let headOid: string | null = null
-  for (const ref of refs) {
-    text += `${ref.oid} ${ref.name}\n`
-    if (ref.name === headName) headOid = ref.oid
+  const hash = createHash('sha256').update(`${headName}\n`)
+  const refs: Ref[] = []
+  let at = 0
+  const takeUntil = (end: number) => {
+    if (end <= at) return
+    hash.update(packed.text.subarray(packed.ends[at - 1] ?? 0, packed.ends[end - 1]))
+    for (; at < end; at += 1) refs.push(packed.refs[at] as Ref)
   }
-  const digest = createHash('sha256').update(text).digest('hex')
-  return { defaultBranch, headOid, refs, digest }
+  for (const ref of loose) {
+    takeUntil(positionOf(packed.refs, ref.name))
+    hash.update(`${ref.oid} ${ref.name}\n`)
+    refs.push(ref)
+    if (packed.refs[at]?.name === ref.name) at += 1
+  }
+  takeUntil(packed.refs.length)
+  const headOid = findRef(refs, headName)?.oid ?? null
+  return { defaultBranch, headOid, refs, digest: hash.digest('hex') }
+}
+
+/** What changed before then has a mark of its own by now. */
+function settledNow(): bigint {
+  return BigInt(Date.now()) * 1_000_000n - CLOCK_GRANULE_NS
+}
+
+function packedPath(directory: string): string {
+  return join(directory, 'packed-refs')
+}
+
+function sizeOf(path: string): number {
+  return lstatSync(path, { throwIfNoEntry: false })?.size ?? 0
 }
 
 function statOf(path: string): { mark: string; changedNs: bigint } {
@@ -182,69 +260,30 @@ function readLoose(path: string): Loose | undefined {
 }
 
 /** Loose refs in order, symbolic ones with what they lead to; dangling ones are left out, as git does. */
-function resolveLoose(loose: ReadonlyMap<string, Loose>, packed: Packed): Ref[] {
+function resolveLoose(files: ReadonlyMap<string, LooseFile>, packed: PackedRefs): Ref[] {
   const follow = (name: string, depth: number): Ref | undefined => {
-    const it = loose.get(name)
-    if (!it) return packed.byName.get(name)
+    const it = files.get(name)?.content
+    if (!it) return findRef(packed.refs, name)
     if ('oid' in it) return { name, oid: it.oid }
     return depth < MAX_SYMREF_DEPTH ? follow(it.symref, depth + 1) : undefined
   }
   const refs: Ref[] = []
-  for (const [name, it] of loose) {
+  for (const [name, { content }] of files) {
     const end = follow(name, 0)
     if (!end) continue
-    const known = packed.byName.get(name)
-    if ('symref' in it) refs.push({ name, oid: end.oid, symref: end.name })
-    else refs.push(known?.oid === it.oid ? known : end)
+    const known = findRef(packed.refs, name)
+    if ('symref' in content) refs.push({ name, oid: end.oid, symref: end.name })
+    else refs.push(known?.oid === content.oid ? known : end)
   }
   return refs.sort((a, b) => compareRefNames(a.name, b.name))
 }
 
-/** Both in order of the name; a loose ref hides the packed one of its name. */
-function merge(packed: Packed, loose: readonly Ref[]): Ref[] {
-  const refs: Ref[] = []
-  let at = 0
-  for (const ref of packed.refs) {
-    for (let it = loose[at]; it; it = loose[at]) {
-      const order = compareRefNames(it.name, ref.name)
-      if (order > 0) break
-      refs.push(it)
-      at += 1
-    }
-    if (refs.at(-1)?.name !== ref.name) refs.push(ref)
-  }
-  for (; at < loose.length; at += 1) refs.push(loose[at] as Ref)
-  return refs
-}
-
-function readPacked(path: string, mark: string, trusted: boolean): Packed {
+function readPacked(path: string, mark: string, trusted: boolean): PackedRefs {
   let text = ''
   try {
     text = readFileSync(path, 'utf8')
   } catch (err) {
     if ((err as NodeJS.ErrnoException).code !== 'ENOENT') throw err
   }
-  const header = text.startsWith('#') ? text.slice(0, text.indexOf('\n')) : ''
-  const fullyPeeled = header.includes(' fully-peeled')
-  const byName = new Map<string, Ref>()
-  let last: Ref | undefined
-  for (const line of text.split('\n')) {
-    if (line.startsWith('^')) {
-      if (last) byName.set(last.name, { ...last, peeled: line.slice(1) })
-    } else if (line && !line.startsWith('#')) {
-      const space = line.indexOf(' ')
-      const name = line.slice(space + 1)
-      last = undefined
-      if (name.startsWith(HIDDEN) || name.includes('\ufffd')) continue
-      last = { oid: line.slice(0, space), name }
-      // with "fully-peeled", a ref without a ^ line is known not to be a tag object
-      byName.set(name, fullyPeeled ? { ...last, peeled: last.oid } : last)
-    }
-  }
-  const refs = [...byName.values()]
-  const sorted = refs.every(
-    (it, n) => n === 0 || compareRefNames(refs[n - 1]?.name ?? '', it.name) < 0,
-  )
-  if (!sorted) refs.sort((a, b) => compareRefNames(a.name, b.name))
-  return { mark, trusted, refs, byName }
+  return { mark, trusted, ...parsePackedRefs(text, HIDDEN) }
 }

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { mkdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeEach, expect, test } from 'vitest'
@@ -190,4 +191,67 @@ test('a packed-refs file that is not sorted or not peeled is read all the same',
 
 test('a directory that is not there is told', () => {
   expect(() => reader.read(join(dir, 'nothing'))).toThrow('repository directory is missing')
+})
+
+/** 20,000 packed refs, names with letters of several bytes among them, and two loose ones that hide packed ones. */
+async function fillWithRefs(count: number): Promise<void> {
+  const names = Array.from({ length: count }, (_, n) => `refs/heads/team-${n % 97}/größe-${n}`)
+  const lines = names.map((it) => `${first} ${it}`)
+  await writeFile(join(dir, 'packed-refs'), `# pack-refs with: peeled \n${lines.join('\n')}\n`)
+  // git itself puts them into order
+  await gitOk(dir, ['pack-refs', '--all'])
+  await gitOk(dir, ['update-ref', names[0] as string, second])
+  await gitOk(dir, ['update-ref', names[count - 1] as string, second])
+}
+
+test('many refs are read between other work, and are the same', async () => {
+  await fillWithRefs(20_000)
+  await settle()
+  const [one, two] = await Promise.all([reader.readSoon(dir), reader.readSoon(dir)])
+  expect(two).toBe(one)
+  expect(reader.read(dir)).toBe(one)
+  const known = await fromGit()
+  expect(one.refs.map(({ oid, name }) => `${oid} ${name}`)).toEqual(known.refs)
+  expect(one.refs.length).toBe(20_001)
+  // what the database remembers a state by
+  const text = `refs/heads/main\n${known.refs.map((it) => `${it}\n`).join('')}`
+  expect(one.digest).toBe(createHash('sha256').update(text).digest('hex'))
+  expect(new RefReader().read(dir)).toEqual(one)
+
+  await gitOk(dir, ['update-ref', 'refs/heads/team-5/größe-102', second])
+  await gitOk(dir, ['update-ref', '-d', 'refs/heads/team-0/größe-0'])
+  const changed = await reader.readSoon(dir)
+  expect(changed.refs.map(({ oid, name }) => `${oid} ${name}`)).toEqual((await fromGit()).refs)
+  expect(changed.refs.length).toBe(20_000)
+})
+
+test('a file of many refs that changes while it is read leaves no old state behind', async () => {
+  await fillWithRefs(20_000)
+  for (let n = 0; n < 5; n += 1) {
+    const reading = reader.readSoon(dir)
+    await gitOk(dir, ['update-ref', `refs/heads/new-${n}`, second])
+    await gitOk(dir, ['pack-refs', '--all'])
+    await reading
+    const { refs } = await reader.readSoon(dir)
+    expect(refs.filter((it) => it.name.startsWith('refs/heads/new-')).length).toBe(n + 1)
+  }
+})
+
+test('a packed-refs file out of order, with a name twice, is read like one in order', async () => {
+  const lines = [
+    `${first} refs/heads/z`,
+    `${first} refs/heads/b`,
+    `${second} refs/heads/b`,
+    `${first} refs/packhorse/hidden`,
+    `^${second}`,
+    `${first} refs/heads/a`,
+  ]
+  await writeFile(join(dir, 'packed-refs'), `# pack-refs with: peeled \n${lines.join('\n')}\n`)
+  const { refs } = reader.read(dir)
+  expect(refs.map(({ oid, name, peeled }) => [name, oid, peeled])).toEqual([
+    ['refs/heads/a', first, undefined],
+    ['refs/heads/b', second, undefined],
+    ['refs/heads/main', first, undefined],
+    ['refs/heads/z', first, undefined],
+  ])
 })
