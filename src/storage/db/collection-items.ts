@@ -7,9 +7,9 @@ import type {
 } from '../../domain/collections/ports.js'
 import { isCollectionVisible, keyOf, selectCollections, toCollection } from './collection-rows.js'
 import type { Db } from './open.js'
-import { selectRepos } from './repos.js'
 import { now, pagesOf, toRepo } from './rows.js'
 import type { Schema } from './schema.js'
+import { selectRepos } from './select-repos.js'
 import { isVisible } from './visible.js'
 
 /** What the viewer may see of a collection, in order. What is hidden takes no place in it. */

@@ -12,6 +12,8 @@ import { isVisible } from './visible.js'
  * `|| ''` and `+ 0` keep an index out of the way that is not meant.
  */
 const FEW = 2_000
+/** How far tags are counted to find the rarest. */
+const COUNTED = 20_000
 
 type Query<O> = SelectQueryBuilder<
   Schema & { repo_card: Schema['repo_card'] },
@@ -93,7 +95,8 @@ function conditions(query: Query<object>, it: RepoSearch): Query<object> {
   let q = query
   if (it.namespaceId !== undefined)
     q = q.where(sql<boolean>`repo.namespace_id + 0 = ${it.namespaceId}`)
-  if (it.gated !== undefined) q = q.where('repo.gate', it.gated ? '!=' : '=', 'none')
+  if (it.gated !== undefined)
+    q = q.where(it.gated ? sql<boolean>`repo.gate <> 'none'` : sql<boolean>`repo.gate = 'none'`)
   for (const tag of it.tags)
     q = q.where((eb) =>
       eb.exists(
@@ -105,67 +108,117 @@ function conditions(query: Query<object>, it: RepoSearch): Query<object> {
           .whereRef('repo_tag.seq', '=', 'repo.seq'),
       ),
     )
-  for (const text of it.search) q = q.where(contains(text))
-  if (it.parameters?.min !== undefined) q = q.where('repo.parameters', '>=', it.parameters.min)
-  if (it.parameters?.max !== undefined) q = q.where('repo.parameters', '<=', it.parameters.max)
+  for (const text of it.search) q = q.where(addressContains(text))
+  q = q.where(hasParameters(it.parameters, sql`repo.parameters + 0`))
   return q.where(isVisible(it.visibleTo))
 }
 
-function contains(text: string): RawBuilder<boolean> {
+/** Whether `namespace/name` has the text, without case. */
+export function addressContains(text: string): RawBuilder<boolean> {
   return sql<boolean>`lower(repo.address) like ${`%${escapeLike(text.toLowerCase())}%`} escape '\\'`
+}
+
+function hasParameters(
+  asked: RepoSearch['parameters'],
+  column: RawBuilder<unknown>,
+): RawBuilder<boolean> {
+  const [min, max] = [asked?.min, asked?.max]
+  const least = min === undefined ? sql`` : sql`and ${column} >= ${min}`
+  const most = max === undefined ? sql`` : sql`and ${column} <= ${max}`
+  return sql<boolean>`(1 = 1 ${least} ${most})`
+}
+
+/**
+ * The repositories whose address may have all these texts, when they are few (a superset where a text is short).
+ * Each way is looked at no further than that.
+ */
+export async function fewWithText(
+  db: Db,
+  texts: readonly string[],
+  kind?: RepoSearch['kind'],
+): Promise<number[] | undefined> {
+  const words = texts.filter((it) => [...it].length >= 3)
+  const [short] = texts
+  if (words.length > 0) {
+    const match = words.map((it) => `"${it.replace(/"/g, '""')}"`).join(' AND ')
+    return few(
+      sql<Found>`select rowid as seq from repo_search where repo_search match ${match}`,
+      db,
+    )
+  }
+  // too short for trigrams: along the index that has the address, not through the rows
+  return short === undefined
+    ? undefined
+    : few(
+        sql<Found>`select seq from repo where ${addressContains(short)} ${kind ? sql`and kind = ${kind}` : sql``}`,
+        db,
+      )
+}
+
+interface Found {
+  readonly seq: number
+}
+
+/** Undefined when there are many. */
+export async function few(query: RawBuilder<Found>, db: Db): Promise<number[] | undefined> {
+  const { rows } = await sql<Found>`${query} limit ${FEW + 1}`.execute(db)
+  return rows.length > FEW ? undefined : rows.map((it) => it.seq)
 }
 
 /** The repositories of the narrowest condition, when they are few; each condition is looked at no further than that. */
 async function fewest(db: Db, query: RepoSearch): Promise<number[] | undefined> {
-  const limit = FEW + 1
-  const candidates: (() => Promise<{ seq: number }[]>)[] = query.tags.map(
-    (tag) => () =>
-      db
-        .selectFrom('repo_tag')
-        .select('seq')
-        .where('kind', '=', query.kind)
-        .where('tag', '=', tag)
-        .limit(limit)
-        .execute(),
+  const { kind, namespaceId, tags } = query
+  const found = await Promise.all([
+    fewWithText(db, query.search, kind),
+    ...tags.map((tag) => few(withTag(query, tag), db)),
+    namespaceId === undefined
+      ? undefined
+      : few(
+          sql`select seq from repo where namespace_id = ${namespaceId} and kind || '' = ${kind}`,
+          db,
+        ),
+    query.gated
+      ? few(sql`select seq from repo where kind = ${kind} and gate <> 'none'`, db)
+      : undefined,
+    query.parameters
+      ? few(
+          sql`select seq from repo where kind = ${kind} and ${hasParameters(query.parameters, sql`parameters`)}`,
+          db,
+        )
+      : undefined,
+  ])
+  const short = found.filter((it) => it !== undefined).sort((a, b) => a.length - b.length)
+  return short[0] ?? fewWithAllTags(db, query)
+}
+
+const withTag = ({ kind }: RepoSearch, tag: string): RawBuilder<Found> =>
+  sql`select seq from repo_tag where kind = ${kind} and tag = ${tag}`
+
+/** Every condition has many, but perhaps few have them all: that is a matter of the index of tags alone. */
+async function fewWithAllTags(db: Db, query: RepoSearch): Promise<number[] | undefined> {
+  const { kind, namespaceId, tags } = query
+  const unique = [...new Set(tags)]
+  if (unique.length + (namespaceId === undefined ? 0 : 1) < 2 || unique.length === 0)
+    return undefined
+  const counted = await Promise.all(
+    unique.map(async (tag) => {
+      const { rows } = await sql<{ n: number }>`select count(*) as n from
+        (${withTag(query, tag)} limit ${COUNTED})`.execute(db)
+      return { tag, n: Number(rows[0]?.n) }
+    }),
   )
-  const words = query.search.filter((it) => [...it].length >= 3)
-  if (words.length > 0) {
-    const match = words.map((it) => `"${it.replace(/"/g, '""')}"`).join(' AND ')
-    candidates.push(
-      async () =>
-        (
-          await sql<{ seq: number }>`select rowid as seq from repo_search
-            where repo_search match ${match} limit ${limit}`.execute(db)
-        ).rows,
-    )
-  }
-  const [short] = query.search
-  if (short !== undefined && words.length === 0)
-    // too short for trigrams: along the index that has the address, not through the rows
-    candidates.push(() =>
-      db
-        .selectFrom('repo')
-        .select('seq')
-        .where('kind', '=', query.kind)
-        .where(contains(short))
-        .limit(limit)
-        .execute(),
-    )
-  const { namespaceId } = query
-  if (namespaceId !== undefined)
-    candidates.push(() =>
-      db
-        .selectFrom('repo')
-        .select('seq')
-        .where('namespace_id', '=', namespaceId)
-        .where('kind', '=', query.kind)
-        .limit(limit)
-        .execute(),
-    )
-  let best: number[] | undefined
-  for (const read of candidates) {
-    const rows = await read()
-    if (rows.length <= FEW && rows.length < (best?.length ?? limit)) best = rows.map((it) => it.seq)
-  }
-  return best
+  const [rarest, ...rest] = counted.sort((a, b) => a.n - b.n).map((it) => it.tag)
+  const others = rest.map(
+    (tag) => sql`and exists (select 1 from repo_tag o
+      where o.kind = ${kind} and o.tag = ${tag} and o.seq = t.seq)`,
+  )
+  const home =
+    namespaceId === undefined
+      ? sql``
+      : sql`and exists (select 1 from repo where repo.seq = t.seq and repo.namespace_id + 0 = ${namespaceId})`
+  return few(
+    sql`select t.seq from repo_tag t where t.kind = ${kind} and t.tag = ${rarest}
+      ${sql.join(others, sql` `)} ${home}`,
+    db,
+  )
 }

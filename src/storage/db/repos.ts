@@ -1,8 +1,8 @@
-import { type SelectQueryBuilder, sql, type Transaction } from 'kysely'
+import { sql, type Transaction } from 'kysely'
 import { HubError } from '../../domain/errors.js'
 import { poolOf } from '../../domain/quotas/quotas.js'
 import { nameKey } from '../../domain/repos/names.js'
-import type { RepoListQuery, RepoStore } from '../../domain/repos/ports.js'
+import type { RepoStore } from '../../domain/repos/ports.js'
 import type { Repo, RepoAddress } from '../../domain/types.js'
 import { keepLinksRight, putOnPersonalShelf } from './abf-links.js'
 import { addEvents } from './events.js'
@@ -10,27 +10,10 @@ import { enqueueJob } from './jobs.js'
 import type { Db } from './open.js'
 import { requireFits } from './quotas.js'
 import { repoActivity } from './repo-activity.js'
-import { escapeLike, isUniqueViolation, now, toRepo } from './rows.js'
+import { repoLists } from './repo-lists.js'
+import { isUniqueViolation, now, toRepo } from './rows.js'
 import type { Schema } from './schema.js'
-import { isVisible } from './visible.js'
-
-export function selectRepos(db: Db | Transaction<Schema>) {
-  return db
-    .selectFrom('repo')
-    .innerJoin('namespace', 'namespace.id', 'repo.namespace_id')
-    .selectAll('repo')
-    .select('namespace.name as namespace')
-}
-
-const SORT_COLUMN = {
-  updatedAt: 'repo.updated_at',
-  createdAt: 'repo.created_at',
-  downloads: 'repo.downloads',
-  likes: 'repo.likes',
-  trendingScore: 'repo.trending_score',
-  name: 'repo.name',
-  size: sql<number>`repo.git_bytes + repo.lfs_bytes`,
-} as const
+import { selectRepos } from './select-repos.js'
 
 export function repoStore(db: Db): RepoStore {
   const findById = async (id: string): Promise<Repo | undefined> => {
@@ -45,6 +28,7 @@ export function repoStore(db: Db): RepoStore {
 
   return {
     ...repoActivity(db),
+    ...repoLists(db),
     findById,
     async findByAddress({ kind, namespace, name }) {
       const row = await selectRepos(db)
@@ -80,54 +64,6 @@ export function repoStore(db: Db): RepoStore {
         .where('repo.state', '=', 'ready')
         .executeTakeFirst()
       return row && toRepo(row)
-    },
-    async list(query) {
-      const column = SORT_COLUMN[query.sort]
-      let q = filtered(selectRepos(db), query)
-        .orderBy(column, query.order)
-        .orderBy('repo.seq', query.order)
-        .limit(query.limit)
-      if (query.after) {
-        const op = query.order === 'asc' ? '>' : '<'
-        const { value, seq } = query.after
-        q = q.where((eb) =>
-          eb.or([
-            eb(column as never, op, value as never),
-            eb.and([eb(column as never, '=', value as never), eb('repo.seq', op, seq)]),
-          ]),
-        )
-      }
-      if (query.offset) {
-        // sorting ids costs a fraction of sorting whole rows, and only one page of those is wanted
-        const ids = q.clearSelect().select('repo.id').offset(query.offset)
-        q = selectRepos(db)
-          .where('repo.id', 'in', ids)
-          .orderBy(column, query.order)
-          .orderBy('repo.seq', query.order)
-      }
-      return (await q.execute()).map(toRepo)
-    },
-    async listMostDownloaded({ sinceDay, kind, visibleTo, limit }) {
-      const sessions = sql<number>`(select sum(download_day.sessions) from download_day
-        where download_day.repo_id = repo.id and download_day.day >= ${sinceDay})`
-      const rows = await filtered(selectRepos(db), { ...(kind ? { kind } : {}), visibleTo })
-        .select(sessions.as('sessions'))
-        .where(sql<boolean>`repo.id in (select repo_id from download_day where day >= ${sinceDay})`)
-        .orderBy('sessions', 'desc')
-        .orderBy('repo.seq', 'desc')
-        .limit(limit)
-        .execute()
-      return rows.map((row) => ({ repo: toRepo(row), sessions: Number(row.sessions) }))
-    },
-    async count(query) {
-      const row = await filtered(
-        db
-          .selectFrom('repo')
-          .innerJoin('namespace', 'namespace.id', 'repo.namespace_id')
-          .select((eb) => eb.fn.countAll<number>().as('n')),
-        query,
-      ).executeTakeFirstOrThrow()
-      return Number(row.n)
     },
     async scan(afterSeq, limit) {
       const rows = await selectRepos(db)
@@ -360,58 +296,6 @@ export function repoStore(db: Db): RepoStore {
       })
     },
   }
-}
-
-type Filter = Pick<
-  RepoListQuery,
-  | 'kind'
-  | 'namespaceId'
-  | 'search'
-  | 'visibility'
-  | 'gated'
-  | 'visibleTo'
-  | 'repoIds'
-  | 'shelfId'
-  | 'memberOf'
->
-
-function filtered<O>(
-  query: SelectQueryBuilder<Schema, 'repo' | 'namespace', O>,
-  filter: Filter,
-): SelectQueryBuilder<Schema, 'repo' | 'namespace', O> {
-  let q = query.where('repo.state', '=', 'ready')
-  if (filter.kind) q = q.where('repo.kind', '=', filter.kind)
-  if (filter.namespaceId !== undefined) q = q.where('repo.namespace_id', '=', filter.namespaceId)
-  if (filter.visibility) q = q.where('repo.visibility', '=', filter.visibility)
-  if (filter.gated !== undefined) q = q.where('repo.gate', filter.gated ? '!=' : '=', 'none')
-  if (filter.repoIds?.length) q = q.where('repo.id', 'in', filter.repoIds)
-  const { shelfId, memberOf } = filter
-  if (shelfId !== undefined)
-    q = q.where('repo.id', 'in', (eb) =>
-      eb
-        .selectFrom('shelf_project')
-        .select('shelf_project.repo_id')
-        .where('shelf_project.shelf_id', '=', shelfId),
-    )
-  if (memberOf)
-    q = q.where((eb) =>
-      eb.or([
-        eb('repo.namespace_id', 'in', memberOf.accountIds),
-        eb(
-          'repo.id',
-          'in',
-          eb
-            .selectFrom('repo_member')
-            .select('repo_member.repo_id')
-            .where('repo_member.user_id', 'in', memberOf.accountIds),
-        ),
-      ]),
-    )
-  for (const text of filter.search ?? [])
-    q = q.where(
-      sql<boolean>`lower(namespace.name || '/' || repo.name) like ${`%${escapeLike(text.toLowerCase())}%`} escape '\\'`,
-    )
-  return q.where(isVisible(filter.visibleTo))
 }
 
 async function namespaceKey(tx: Db | Transaction<Schema>, namespaceId: number): Promise<string> {

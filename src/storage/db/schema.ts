@@ -453,7 +453,17 @@ export interface Schema {
     updated_at: string
   }
   shelf_member: { shelf_id: number; account_id: number }
-  shelf_project: { shelf_id: number; repo_id: string; created_at: string }
+  /** The last three are copied from the repository by triggers; `shown` is its visibility, empty unless it is ready. */
+  shelf_project: {
+    shelf_id: number
+    repo_id: string
+    created_at: string
+    repo_seq: Generated<number>
+    name: Generated<string>
+    shown: Generated<string>
+  }
+  /** Repositories that are ready, counted by triggers. */
+  repo_count: { namespace_id: number; kind: string; visibility: string; repos: number }
   shelf_key_pair: {
     shelf_id: number
     public_key: string

@@ -1,6 +1,15 @@
 import { type RawBuilder, sql } from 'kysely'
 import type { RepoListQuery } from '../../domain/repos/ports.js'
 
+/** What everybody of this kind may see, whatever else they have: a condition on a column of visibilities. */
+export function isOpen(
+  column: RawBuilder<unknown>,
+  who: NonNullable<RepoListQuery['visibleTo']>,
+): RawBuilder<boolean> {
+  const open = who.userId === null || who.within ? ['public'] : ['public', 'internal']
+  return sql<boolean>`${column} in (${sql.join(open)})`
+}
+
 /** Condition on the table `repo` of a query: only what `Access.visibleTo` lets a caller see. */
 export function isVisible(who: RepoListQuery['visibleTo']): RawBuilder<boolean> {
   if (!who) return sql<boolean>`1 = 1`

@@ -17,6 +17,7 @@ import { audit } from './0017-audit.js'
 import { space } from './0018-space.js'
 import { endpoint } from './0019-endpoint.js'
 import { cardPapers } from './0020-card-papers.js'
+import { longLists } from './0022-long-lists.js'
 
 /** In order, append-only: a shipped migration never changes. */
 export const MIGRATIONS: Record<string, Migration> = {
@@ -38,4 +39,5 @@ export const MIGRATIONS: Record<string, Migration> = {
   '0018-space': space,
   '0019-endpoint': endpoint,
   '0020-card-papers': cardPapers,
+  '0022-long-lists': longLists,
 }
