@@ -93,7 +93,7 @@ export type Domain = Awaited<ReturnType<typeof openDomain>>
 export async function openDomain(config: Config, log: Logger, closer: Closer) {
   const stores: Stores = closer.add(await openStores(config.db), (it) => it.close())
   const git: Git = closer.add(await openGit(gitOptions(config)), (it) => it.close())
-  const store: ObjectStore = await openObjects(config)
+  const store: ObjectStore = closer.add(await openObjects(config), (it) => it.close())
   const owner = `${PROCESS_INSTANCE}-${randomBytes(4).toString('hex')}`
 
   const access = new Access(stores.repos, stores.accessRequests)

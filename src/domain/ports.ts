@@ -365,6 +365,9 @@ export interface PresignedPart {
 }
 
 /** Where bytes live, by key. Keys are hub-made (`lfs/ab/cd/<oid>`), never a caller's text. */
+/** Up to this size an object is taken into memory as a whole on its way in. */
+export const SMALL_OBJECT_BYTES = 128 * 1024
+
 export interface ObjectStore {
   readonly kind: 'disk' | 's3'
   size(key: string): Promise<number | undefined>
@@ -384,6 +387,11 @@ export interface ObjectStore {
     signal: AbortSignal,
   ): Promise<{ size: number; sha256: string }>
   /**
+   * As `put`, for an object of at most `SMALL_OBJECT_BYTES` that is in memory as a whole and was checked there. Many at a
+   * time cost the disk little more than one. Throws when the bytes are not durable.
+   */
+  putSmall(key: string, bytes: Buffer, sha256: string): Promise<void>
+  /**
    * Throws `object_not_found`, or `checksum_mismatch` unless what is held under `key` has this size and SHA-256: told by
    * the store's own checksum where it keeps one, else read. Nothing that a client said about it counts.
    */
@@ -394,6 +402,7 @@ export interface ObjectStore {
   check(): Promise<void>
   /** Removes half-written uploads of processes that died; answers how many. */
   sweep(): Promise<number>
+  close(): Promise<void>
   /** File to send without a copy through a stream, where there is one. */
   localPath?(key: string): string
   /** Direct transfer between client and store; absent where the store cannot. */

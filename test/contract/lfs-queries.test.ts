@@ -28,7 +28,7 @@ async function start() {
   const policy = new PushPolicy({ ...stores, git, quotas, rules, guards: [] })
   const objects = new LfsObjects({
     ...stores,
-    store: diskStore(await tempDir()),
+    store: await diskStore(await tempDir()),
     access,
     quotas,
     policy,

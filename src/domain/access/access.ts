@@ -80,13 +80,19 @@ export class Access {
 
   /** As `open`, for a repository already found by its id. */
   async openRepo(caller: Caller, repo: Repo, right: Right): Promise<OpenedRepo> {
+    const opened = await this.openStored(caller, repo, right)
+    return { ...opened, repo: await this.#refresh(repo) }
+  }
+
+  /** As `openRepo`, for what has nothing to do with git: nobody looks whether the refs moved. */
+  async openStored(caller: Caller, repo: Repo, right: Right): Promise<OpenedRepo> {
     const has = repo.state === 'ready' ? await this.rightOn(caller, repo) : undefined
     if (!has) throw absent(caller)
     this.#opened.set(caller, repo)
     if (repo.disabled && !caller.isSiteAdmin)
       throw new HubError('repo_disabled', 'Access to this resource is disabled.')
     if (RANK[has] < RANK[right]) throw refused(caller, right)
-    return { repo: await this.#refresh(repo), right: has, redirected: false }
+    return { repo, right: has, redirected: false }
   }
 
   /** The repository that this caller (one a request) asked for last and may know of, for the audit log. */

@@ -266,16 +266,15 @@ export class LfsObjects {
   async receive(
     repo: Repo,
     object: LfsPointer,
-    body: Readable,
+    body: Readable | Buffer,
     signal: AbortSignal,
   ): Promise<void> {
     await this.#policy.requireWritable(repo)
     // what a batch reserved a moment ago is not reserved again: each write to the database waits for the disk
-    const full = (await this.uploads.findFresh(repo.id, object))
-      ? undefined
-      : await this.#reserve(repo, [object])
+    const fresh = await this.uploads.findFresh(repo.id, object)
+    const full = fresh ? undefined : await this.#reserve(repo, [object])
     if (full) throw full
-    await this.uploads.receive(repo, object, body, signal)
+    await this.uploads.receive(repo, object, body, signal, fresh)
   }
 
   /**

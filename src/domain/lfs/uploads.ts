@@ -5,7 +5,7 @@ import { SingleFlight } from '../../lib/single-flight.js'
 import { HubError } from '../errors.js'
 import type { ObjectStore } from '../ports.js'
 import type { LfsOid, LfsPointer, Repo, RepoId } from '../types.js'
-import { readThrough } from './checked-bytes.js'
+import { readThrough, requireBytes } from './checked-bytes.js'
 import type { LfsStore, LfsUpload } from './ports.js'
 
 export interface LfsLimits {
@@ -78,24 +78,30 @@ export class LfsUploads {
     return begun
   }
 
-  /** Takes an object's bytes in. The caller holds a lease on it. Throws `checksum_mismatch` or `too_large`. */
+  /**
+   * Takes an object's bytes in: as a stream, or those of a small object at once. The caller holds a lease on it, and may
+   * know its upload. Throws `checksum_mismatch` or `too_large`.
+   */
   async receive(
     repo: Repo,
     object: LfsPointer,
-    body: Readable,
+    body: Readable | Buffer,
     signal: AbortSignal,
+    known: LfsUpload | undefined,
   ): Promise<void> {
-    if (await this.#lfs.findObject(object.oid)) {
+    const expect = { size: object.size, sha256: object.oid }
+    if (Buffer.isBuffer(body)) requireBytes(body, expect)
+    // the rare small object that is there already is found when its upload ends
+    else if (await this.#lfs.findObject(object.oid)) {
       // somebody brought it before: who can hash it has it, and needs no second copy
-      await readThrough(body, { size: object.size, sha256: object.oid }, signal)
+      await readThrough(body, expect, signal)
       if ((await this.#lfs.link(repo.id, [object])).has(object.oid)) return
       throw new HubError('busy', 'The object was removed just now. Upload it again.')
     }
-    const upload =
-      (await this.findFresh(repo.id, object)) ??
-      (await this.open(repo.id, [object])).get(object.oid)
+    const upload = known ?? (await this.open(repo.id, [object])).get(object.oid)
     if (!upload) throw ended()
-    await this.#store.put(upload.key, body, { size: object.size, sha256: object.oid }, signal)
+    if (Buffer.isBuffer(body)) await this.#store.putSmall(upload.key, body, object.oid)
+    else await this.#store.put(upload.key, body, expect, signal)
     // before the row goes that knows of them
     if (upload.storeUploadId) await this.#store.parts.abort(upload.key, upload.storeUploadId)
     await this.#finish(upload)

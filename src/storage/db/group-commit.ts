@@ -1,33 +1,37 @@
 import type { Transaction } from 'kysely'
-import type { Db } from './open.js'
+import type { LateSync } from './late-sync.js'
 import type { Schema } from './schema.js'
 
 const MAX_GROUP = 64
 
-type Work<T> = (tx: Transaction<Schema>) => Promise<T>
-
-interface Waiting {
-  readonly work: Work<unknown>
-  resolve(value: unknown): void
+interface Waiting<Order, Outcome> {
+  readonly order: Order
+  resolve(outcome: Outcome): void
   reject(err: unknown): void
 }
 
 /**
- * Small pieces of work that come at the same time share a transaction, and with it one wait for the disk, which holds up
- * this whole process. Each is told its outcome after the commit; one that fails spoils none of the others.
+ * Orders that come at the same time are carried out by one transaction, and with it one wait for the disk. Each is told
+ * its outcome when it is durable; one that fails spoils none of the others.
  */
-export class GroupCommit {
-  readonly #db: Db
-  #waiting: Waiting[] = []
+export class GroupCommit<Order, Outcome> {
+  readonly #db: LateSync
+  readonly #work: (tx: Transaction<Schema>, orders: readonly Order[]) => Promise<Outcome[]>
+  #waiting: Waiting<Order, Outcome>[] = []
   #running = false
 
-  constructor(db: Db) {
+  /** @param work answers the outcomes in the order of the orders. */
+  constructor(
+    db: LateSync,
+    work: (tx: Transaction<Schema>, orders: readonly Order[]) => Promise<Outcome[]>,
+  ) {
     this.#db = db
+    this.#work = work
   }
 
-  run<T>(work: Work<T>): Promise<T> {
-    return new Promise<T>((resolve, reject) => {
-      this.#waiting.push({ work, resolve: (value) => resolve(value as T), reject })
+  run(order: Order): Promise<Outcome> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ order, resolve, reject })
       if (this.#running) return
       this.#running = true
       // whatever else is ready in this turn of the event loop joins
@@ -38,29 +42,28 @@ export class GroupCommit {
   async #drain(): Promise<void> {
     while (this.#waiting.length > 0) {
       const group = this.#waiting.splice(0, MAX_GROUP)
-      if (!(await this.#together(group))) for (const one of group) await this.#alone(one)
+      try {
+        await this.#finish(group, await this.#commit(group))
+      } catch {
+        for (const one of group)
+          await this.#commit([one]).then((outcomes) => this.#finish([one], outcomes), one.reject)
+      }
     }
     this.#running = false
   }
 
-  async #together(group: readonly Waiting[]): Promise<boolean> {
-    const outcomes: unknown[] = []
-    try {
-      await this.#db.transaction().execute(async (tx) => {
-        for (const { work } of group) outcomes.push(await work(tx))
-      })
-    } catch {
-      return false
-    }
-    for (const [at, { resolve }] of group.entries()) resolve(outcomes[at])
-    return true
+  #commit(group: readonly Waiting<Order, Outcome>[]): Promise<Outcome[]> {
+    const orders = group.map((it) => it.order)
+    return this.#db.transact((tx) => this.#work(tx, orders))
   }
 
-  async #alone({ work, resolve, reject }: Waiting): Promise<void> {
+  /** Never rejects: what is committed is not tried again, whether or not it could be synced. */
+  async #finish(group: readonly Waiting<Order, Outcome>[], outcomes: Outcome[]): Promise<void> {
     try {
-      resolve(await this.#db.transaction().execute(work))
+      await this.#db.sync()
+      for (const [at, { resolve }] of group.entries()) resolve(outcomes[at] as Outcome)
     } catch (err) {
-      reject(err)
+      for (const { reject } of group) reject(err)
     }
   }
 }

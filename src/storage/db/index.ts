@@ -36,6 +36,7 @@ import { holdStore } from './holds.js'
 import { jobStore } from './jobs.js'
 import { KeptReads, keepAccountReads, keepRepoReads, keepSettingReads } from './kept-reads.js'
 import { languageStore } from './languages.js'
+import { LateSync } from './late-sync.js'
 import { lfsStore } from './lfs.js'
 import { copyDatabase, openDatabase } from './open.js'
 import { paperStore } from './papers.js'
@@ -87,6 +88,7 @@ export interface Stores {
 export async function openStores(file: string, onQuery?: (sql: string) => void): Promise<Stores> {
   const { db, version } = await openDatabase(file, onQuery)
   const reads = new KeptReads(version)
+  const late = new LateSync(db, file)
   return {
     accounts: keepAccountReads(accountStore(db), reads),
     repos: keepRepoReads(repoStore(db), reads),
@@ -97,7 +99,7 @@ export async function openStores(file: string, onQuery?: (sql: string) => void):
     refs: refStore(db),
     files: fileStore(db),
     cards: cardStore(db),
-    lfs: lfsStore(db),
+    lfs: lfsStore(db, late),
     xet: xetStore(db),
     languages: languageStore(db),
     quotas: quotaStore(db),
@@ -120,6 +122,9 @@ export async function openStores(file: string, onQuery?: (sql: string) => void):
     },
     totals: () => countTotals(db),
     copyTo: (file) => copyDatabase(db, file),
-    close: () => db.destroy(),
+    close: async () => {
+      await late.close()
+      await db.destroy()
+    },
   }
 }

@@ -106,7 +106,7 @@ export async function addLinks(
       .onConflict((oc) => oc.columns(['repo_id', 'oid']).doNothing())
       .returning('size')
       .execute()
-    await pardon(tx, repoId, oids)
+    if (added.length < page.length) await pardon(tx, repoId, oids)
     await tx
       .deleteFrom('lfs_removed')
       .where('repo_id', '=', repoId)

@@ -3,6 +3,7 @@ import type { LfsUpload, LfsUploadStore } from '../../domain/lfs/ports.js'
 import type { LfsPointer } from '../../domain/types.js'
 import { newId } from '../../lib/ids.js'
 import { GroupCommit } from './group-commit.js'
+import type { LateSync } from './late-sync.js'
 import { addDiscard, addLinks, leaseObjects, objectRow } from './lfs-rows.js'
 import type { Db } from './open.js'
 import { now, pagesOf } from './rows.js'
@@ -11,8 +12,8 @@ import type { Schema } from './schema.js'
 const LOOKUP = 2_000
 const PAGE = 1_000
 
-export function lfsUploadStore(db: Db): LfsUploadStore {
-  const finishing = new GroupCommit(db)
+export function lfsUploadStore(db: Db, late: LateSync): LfsUploadStore {
+  const finishing = new GroupCommit(late, finish)
   return {
     openUploads: (repoId, objects, expiresAt) =>
       db.transaction().execute(async (tx) => {
@@ -74,34 +75,7 @@ export function lfsUploadStore(db: Db): LfsUploadStore {
           .executeTakeFirst()
         return row && toUpload(row)
       }),
-    finishUpload: (id, { leaseUntil, writableUntil }) =>
-      finishing.run(async (tx) => {
-        const upload = await tx
-          .deleteFrom('lfs_upload')
-          .where('id', '=', id)
-          .returningAll()
-          .executeTakeFirst()
-        if (!upload) return 'ended'
-        const repo = await tx
-          .selectFrom('repo')
-          .select('id')
-          .where('id', '=', upload.repo_id)
-          .executeTakeFirst()
-        if (!repo) {
-          await addDiscard(tx, { key: upload.key, until: writableUntil })
-          return 'ended'
-        }
-        const inserted = await tx
-          .insertInto('lfs_object')
-          .values(objectRow(upload, upload.key, writableUntil))
-          .onConflict((oc) => oc.column('oid').doNothing())
-          .returning('oid')
-          .executeTakeFirst()
-        if (!inserted) await addDiscard(tx, { key: upload.key, until: writableUntil })
-        await addLinks(tx, upload.repo_id, [upload])
-        await leaseObjects(tx, upload.repo_id, [upload], leaseUntil)
-        return inserted ? 'stored' : 'surplus'
-      }),
+    finishUpload: (id, options) => finishing.run({ id, ...options }),
     endUpload: (id) => db.transaction().execute((tx) => end(tx, id)),
     async expireUploads() {
       for (let count = 0; ; ) {
@@ -120,6 +94,55 @@ export function lfsUploadStore(db: Db): LfsUploadStore {
       }
     },
   }
+}
+
+interface Finish {
+  readonly id: string
+  readonly leaseUntil: string
+  readonly writableUntil: string | null
+}
+
+/** As many statements for a group as for one upload (of one repository). */
+async function finish(
+  tx: Transaction<Schema>,
+  orders: readonly Finish[],
+): Promise<('stored' | 'surplus' | 'ended')[]> {
+  const orderOf = new Map(orders.map((it) => [it.id, it]))
+  const uploads = await tx
+    .deleteFrom('lfs_upload')
+    .where('id', 'in', [...orderOf.keys()])
+    .returningAll()
+    .execute()
+  const repoIds = [...new Set(uploads.map((it) => it.repo_id))]
+  const repos = repoIds.length
+    ? await tx.selectFrom('repo').select('id').where('id', 'in', repoIds).execute()
+    : []
+  const live = new Set(repos.map((it) => it.id))
+  const wanted = uploads.filter((it) => live.has(it.repo_id))
+  const untilOf = (id: string) => orderOf.get(id)?.writableUntil ?? null
+  const inserted = wanted.length
+    ? await tx
+        .insertInto('lfs_object')
+        .values(wanted.map((it) => objectRow(it, it.key, untilOf(it.id))))
+        .onConflict((oc) => oc.column('oid').doNothing())
+        .returning('key')
+        .execute()
+    : []
+  const stored = new Set(inserted.map((it) => it.key))
+  for (const { id, key } of uploads)
+    if (!stored.has(key)) await addDiscard(tx, { key, until: untilOf(id) })
+  for (const repoId of live) {
+    const here = wanted.filter((it) => it.repo_id === repoId)
+    const until = here.map((it) => orderOf.get(it.id)?.leaseUntil ?? '').sort()
+    await addLinks(tx, repoId, here)
+    await leaseObjects(tx, repoId, here, until.at(-1) ?? '')
+  }
+  const keyOf = new Map(wanted.map((it) => [it.id, it.key]))
+  return orders.map(({ id }) => {
+    const key = keyOf.get(id)
+    if (key === undefined) return 'ended'
+    return stored.has(key) ? 'stored' : 'surplus'
+  })
 }
 
 /** Each upload's bytes go where no others ever go. */

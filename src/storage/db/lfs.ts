@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import type { LfsObject, LfsStore } from '../../domain/lfs/ports.js'
+import type { LateSync } from './late-sync.js'
 import { lfsCollectorStore } from './lfs-collector.js'
 import { lfsLockStore } from './lfs-locks.js'
 import { addDiscard, addLinks, leaseObjects, objectRow } from './lfs-rows.js'
@@ -23,9 +24,9 @@ const OBJECT = [
   'lfs_object.key',
 ] as const
 
-export function lfsStore(db: Db): LfsStore {
+export function lfsStore(db: Db, late: LateSync): LfsStore {
   return {
-    ...lfsUploadStore(db),
+    ...lfsUploadStore(db, late),
     ...lfsCollectorStore(db),
     ...lfsLockStore(db),
     async findLinked(repoId, oids) {

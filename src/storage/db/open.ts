@@ -25,6 +25,8 @@ const BLOCKING_MS = 20
 const PATIENCE_MS = 15_000
 const KEPT_STATEMENTS = 500
 const MAX_KEPT_TEXT = 8_000
+/** Nobody else reads between two statements of a transaction, so that its borders change nothing either. */
+const CHANGES_NOTHING = /^\s*(select|begin|commit|rollback|pragma synchronous)\b/i
 
 /**
  * Opens the SQLite file, creating it, and brings it to this build's schema.
@@ -137,7 +139,7 @@ function patient(connection: DatabaseConnection, writes: { count: number }): Dat
     streamQuery: (query, chunkSize) => connection.streamQuery(query, chunkSize),
     async executeQuery(query) {
       const deadline = Date.now() + PATIENCE_MS
-      const reads = /^\s*select\b/i.test(query.sql)
+      const reads = CHANGES_NOTHING.test(query.sql)
       for (let waitMs = 5; ; waitMs = Math.min(waitMs * 2, 100)) {
         try {
           if (!reads) writes.count += 1

@@ -11,15 +11,19 @@ import { ByteCheck } from '../../lib/byte-check.js'
 import { FileSink } from '../../lib/file-sink.js'
 import { newId } from '../../lib/ids.js'
 import { hasEnded, PROCESS_INSTANCE } from '../../lib/process-instance.js'
+import { recoverJournals } from './journal-recovery.js'
+import { JournaledWrites } from './journaled-writes.js'
 import { requireParts } from './part-sizes.js'
 
 const CHUNK_BYTES = 1024 * 1024
 
 /**
  * Objects as files under `root`. An upload is written to `incoming/` on the same file system, hashed on its way, synced
- * and renamed: under its key an object is whole or absent.
+ * and renamed: under its key an object is whole or absent. Small ones go through a journal (decision 013).
  */
-export function diskStore(root: string): ObjectStore {
+export async function diskStore(root: string): Promise<ObjectStore> {
+  await recoverJournals(root)
+  const small = new JournaledWrites(root)
   const path = (key: string) => {
     if (!/^[a-z0-9][\w./-]*$/i.test(key) || key.includes('..'))
       throw new HubError('invalid_input', 'not an object key')
@@ -49,6 +53,10 @@ export function diskStore(root: string): ObjectStore {
   return {
     kind: 'disk',
     put,
+    async putSmall(key, bytes, sha256) {
+      path(key)
+      await small.put({ key, sha256, bytes })
+    },
     async size(key) {
       return stat(path(key)).then((it) => it.size, ignoreMissing)
     },
@@ -84,6 +92,7 @@ export function diskStore(root: string): ObjectStore {
           }
       return count
     },
+    close: () => small.close(),
     localPath: path,
     parts: diskParts(root, put),
   }

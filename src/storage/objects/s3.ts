@@ -8,6 +8,7 @@ import {
   HeadObjectCommand,
   ListMultipartUploadsCommand,
   ListObjectsV2Command,
+  PutObjectCommand,
 } from '@aws-sdk/client-s3'
 import { Upload } from '@aws-sdk/lib-storage'
 import { HubError } from '../../domain/errors.js'
@@ -104,6 +105,11 @@ export function s3Store(options: S3Options): ObjectStore {
         if (!isMissing(err)) throw asStorageError(err)
       })
     },
+    async putSmall(key, bytes) {
+      await s3
+        .send(new PutObjectCommand({ ...at(key), Body: bytes, ContentLength: bytes.length }))
+        .catch((err) => Promise.reject(asStorageError(err)))
+    },
     list: (prefix) => listObjects(bucket, prefix),
     async check() {
       const { Bucket } = at('')
@@ -112,6 +118,7 @@ export function s3Store(options: S3Options): ObjectStore {
       })
     },
     sweep: () => abortAbandoned(bucket),
+    close: async () => undefined,
     ...(options.proxy ? {} : { direct: directTransfer(bucket) }),
     parts: s3Parts(bucket, verify),
   }
