@@ -6,8 +6,10 @@ export function baseUrlOf(publicUrl: string | undefined): (req: Request) => stri
   return (req) => {
     if (publicUrl) return publicUrl
     const host = req.get('host') ?? ''
-    if (!/^[A-Za-z0-9.:_[\]-]{1,255}$/.test(host))
-      throw new HubError('invalid_input', 'bad Host header')
-    return `${req.protocol}://${host}`
+    const url = `${req.protocol}://${host}`
+    // a proxy in front names the protocol; and whoever reads these answers parses them
+    const isFine = /^[A-Za-z0-9.:_[\]-]{1,255}$/.test(host) && /^https?:/.test(url)
+    if (!isFine || !URL.canParse(url)) throw new HubError('invalid_input', 'bad Host header')
+    return url
   }
 }

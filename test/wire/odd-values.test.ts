@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { hubWithRepo } from '../support/hf.js'
+import { rawRequest } from '../support/raw-http.js'
 
 test('a kind that every object has as a member is no kind', async () => {
   const { hub, ada } = await hubWithRepo()
@@ -43,4 +44,31 @@ test('an id of one segment is a repository that is not there', async () => {
     expect([unknown.status, unknown.headers.get('x-error-code')]).toEqual([401, 'RepoNotFound'])
   }
   expect((await hub.api('/api/nothing/ada', { as: ada })).headers.get('x-error-code')).toBeNull()
+})
+
+test('a Host or a forwarded protocol that makes no URL is refused wherever it would be used', async () => {
+  const { hub, ada } = await hubWithRepo({ PACKHORSE_TRUST_PROXY: 'loopback' })
+  const odd = [
+    { Host: '[::1' },
+    { Host: 'hub:99999' },
+    { Host: 'hub/x' },
+    { Host: 'hub', 'X-Forwarded-Proto': 'javascript' },
+  ]
+  for (const headers of odd) {
+    const batch = await rawRequest(hub.url, '/ada/m.git/info/lfs/objects/batch', {
+      method: 'POST',
+      as: ada,
+      headers: { ...headers, 'Content-Type': 'application/vnd.git-lfs+json' },
+      body: Buffer.from(
+        JSON.stringify({ operation: 'upload', objects: [{ oid: 'a'.repeat(64), size: 1 }] }),
+      ),
+    })
+    // asked before anybody is logged in: where the cookie of a session comes with a page's origin
+    const posted = await rawRequest(hub.url, '/api/logout', {
+      method: 'POST',
+      headers: { ...headers, Cookie: 'session_id=abc', Origin: 'https://page.example' },
+      body: Buffer.from('{}'),
+    })
+    expect([headers, batch.status, posted.status < 500]).toEqual([headers, 422, true])
+  }
 })
