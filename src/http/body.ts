@@ -75,12 +75,19 @@ export async function readAnnounced(
   if (encoding !== undefined && encoding !== 'identity') return undefined
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
-    const cut = (err?: Error) =>
+    let whole = false
+    const cut = (err?: Error) => {
+      // every request is closed in the end, and making an error costs more than reading a small body
+      if (whole) return
       reject(new HubError('invalid_input', 'The request body cannot be read to its end.', {}, err))
+    }
     // who left before this was called is not heard of again
     if (req.destroyed) cut()
     req.on('data', (chunk: Buffer) => chunks.push(chunk))
-    req.once('end', () => resolve(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks)))
+    req.once('end', () => {
+      whole = true
+      resolve(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks))
+    })
     req.once('error', cut)
     req.once('close', cut)
   })
