@@ -47,8 +47,12 @@ export function repoOfPath(path: string): string | undefined {
   return found && `${found.kind}/${found.namespace}/${found.name}`
 }
 
-/** A request's path for the log: without the query, and with anything that looks like a token of ours taken out. */
+/** Tokens, invitations, and the tickets that carry the right to look at a Space (`/~ticket/`, three parts of base64url). */
+const SECRETS = /\b(hf_|inv_)[A-Za-z0-9]{20,}|(\/(?:~|%7e))[\w-]+\.[\w-]+\.[\w-]+/gi
+
+/** A request's path for the log: without the query, and with anything that looks like a secret of ours taken out. */
 export function loggablePath(req: Pick<Request, 'url'> & { originalUrl?: string }): string {
   const path = (req.originalUrl ?? req.url).split('?')[0] ?? ''
-  return path.replace(/hf_[A-Za-z0-9]{20,}/g, 'hf_***').slice(0, 2_000)
+  const shown = path.replace(SECRETS, (_, token = '', ticket = '') => `${token}${ticket}***`)
+  return shown.slice(0, 2_000)
 }
