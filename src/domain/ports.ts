@@ -103,7 +103,7 @@ export interface GitServiceRun {
   readonly input: Readable
   readonly output: NodeJS.WritableStream
   readonly signal: AbortSignal
-  /** upload-pack: whose it is and whether it may have to read the whole repository; it waits for its turn. Throws `busy`. */
+  /** Whose it is, and for upload-pack whether it may have to read the whole repository; it waits for its turn. Throws `busy`. */
   readonly client?: FetchClient
   readonly isBig?: boolean
   readonly maxInputBytes?: number | undefined
@@ -373,6 +373,8 @@ export interface ObjectStore {
   size(key: string): Promise<number | undefined>
   /** Throws `object_not_found`. */
   open(key: string, range?: ByteRange): Promise<Readable>
+  /** A few bytes at once, where that costs less than a stream. Throws `object_not_found`. */
+  readSmall?(key: string, range: ByteRange): Promise<Buffer>
   /** Nothing becomes visible unless size and SHA-256 (where given) are right; throws `checksum_mismatch` or `too_large`. */
   put(
     key: string,

@@ -43,6 +43,25 @@ export function objectStoreContract(name: string, open: () => Promise<ObjectStor
       expect(await buffer(await store.open('lfs/a', last))).toEqual(bytes.subarray(-1))
     })
 
+    test('small objects, many at a time and one of them twice, are there when they are acknowledged', async () => {
+      const store = await open()
+      const small = Array.from({ length: 150 }, (_, n) => randomBytes(n * 100))
+      const keyOf = (bytes: Buffer) => `lfs/${sha256(bytes).slice(0, 2)}/${sha256(bytes)}`
+      const put = async (bytes: Buffer) => {
+        await store.putSmall(keyOf(bytes), bytes, sha256(bytes))
+        expect((await buffer(await store.open(keyOf(bytes)))).equals(bytes)).toBe(true)
+      }
+      await Promise.all([...small, small[7] as Buffer].map(put))
+      const [some = Buffer.alloc(0)] = small.slice(9)
+      const middle = { first: 10, last: 99 }
+      const read = await store.readSmall?.(keyOf(some), middle)
+      if (store.kind === 'disk') expect(read).toEqual(some.subarray(10, 100))
+      await expect(
+        store.readSmall?.('lfs/none', middle) ?? store.open('lfs/none'),
+      ).rejects.toMatchObject({ code: 'object_not_found' })
+      await store.close()
+    })
+
     test('takes an empty object and one larger than a part', async () => {
       const store = await open()
       for (const bytes of [Buffer.alloc(0), randomBytes(20 * MIB + 3)]) {

@@ -88,7 +88,7 @@ async function download(parts: LfsParts, req: Request, res: Response): Promise<v
     size: object.size,
     etag: object.oid,
     localKey: parts.objects.localKey(object),
-    open: (range) => parts.objects.open(object, range),
+    open: (range) => parts.objects.openBody(object, range),
   })
 }
 

@@ -3,7 +3,7 @@ import { isoNow } from '../../lib/ids.js'
 import { mapLimited } from '../../lib/map-limited.js'
 import type { Access } from '../access/access.js'
 import { HubError } from '../errors.js'
-import type { ByteRange, ObjectStore } from '../ports.js'
+import { type ByteRange, type ObjectStore, SMALL_OBJECT_BYTES } from '../ports.js'
 import type { Quotas } from '../quotas/quotas.js'
 import type { PushPolicy } from '../refs/push-policy.js'
 import type { Caller, LfsOid, LfsPointer, Repo } from '../types.js'
@@ -358,6 +358,15 @@ export class LfsObjects {
   /** Key of the file on this machine's disk that is the object, where there is one. */
   localKey(object: LfsObject): string | undefined {
     return this.#store.localPath && object.storage === 'raw' && object.key ? object.key : undefined
+  }
+
+  /** For an answer: the bytes as a stream, few ones at once. */
+  openBody(object: LfsObject, range?: ByteRange): Promise<Readable | Buffer> {
+    const { first, last } = range ?? { first: 0, last: object.size - 1 }
+    const { readSmall } = this.#store
+    return readSmall && object.storage === 'raw' && last - first < SMALL_OBJECT_BYTES
+      ? readSmall(rawKey(object), { first, last })
+      : this.open(object, range)
   }
 
   open(object: LfsObject, range?: ByteRange): Promise<Readable> {
