@@ -77,7 +77,7 @@ export class Bench {
     const hub = options.peersOnly ? undefined : await startHub(options, join(dir, 'hub'))
     if (hub) closer.add(hub, (it) => it.stop())
     const all = [
-      ...(hub ? [hubSide(hub, git)] : []),
+      ...(hub ? [hubSide(hub, git, { onDisk: options.grow.length > 0 })] : []),
       ...httpBackendSides(nginx, git),
       ...(apache ? [apacheSide(apache, git)] : []),
       ...(softServe ? [softServeSide(softServe, git)] : []),

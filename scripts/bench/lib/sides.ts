@@ -4,6 +4,7 @@ import type { Apache } from '../servers/apache.js'
 import type { Hub } from '../servers/hub.js'
 import type { Nginx } from '../servers/nginx.js'
 import type { SoftServe } from '../servers/soft-serve.js'
+import { copyInto } from './copy-into.js'
 import type { Git } from './git.js'
 import { run } from './process.js'
 
@@ -35,7 +36,8 @@ export interface Source {
   readonly withBitmaps: string
 }
 
-export function hubSide(hub: Hub, git: Git): GitSide {
+/** `onDisk`: seeded below the hub, not pushed: git itself needs hours to push 100,000 refs over HTTP (it is quadratic). */
+export function hubSide(hub: Hub, git: Git, { onDisk }: { onDisk: boolean }): GitSide {
   const path = (repository: string) => `/${hub.id(repository)}.git`
   const remote = (repository: string) => hub.withToken(hub.url + path(repository))
   return {
@@ -44,9 +46,17 @@ export function hubSide(hub: Hub, git: Git): GitSide {
     path,
     remote,
     headers: hub.basic,
-    create: (repository) => hub.createRepository(repository),
-    async seed(repository, source) {
+    async create(repository) {
       await hub.createRepository(repository)
+    },
+    async seed(repository, source) {
+      const dir = await hub.createRepository(repository)
+      if (onDisk) {
+        await copyInto(dir, source.plain)
+        // the first access finds that the refs have changed and takes them in
+        await git.run(['ls-remote', '-q', remote(repository), 'HEAD'])
+        return hub.settle()
+      }
       const refs = ['refs/heads/*:refs/heads/*', 'refs/tags/*:refs/tags/*']
       await git.run(['push', '-q', remote(repository), ...refs], { cwd: source.plain })
       await hub.settle()

@@ -67,8 +67,12 @@ export class Hub {
     return expectOk(await askOnce(this.url, ask), ask).body.toString()
   }
 
-  async createRepository(name: string): Promise<void> {
-    await this.post('/api/repos/create', { type: 'model', name, auto_init: false })
+  /** Answers its directory. */
+  async createRepository(name: string): Promise<string> {
+    const made = await this.post('/api/repos/create', { type: 'model', name, auto_init: false })
+    const { id } = JSON.parse(made) as { id: string }
+    const [one = '', two = ''] = /_(..)(..)/.exec(id)?.slice(1) ?? []
+    return join(this.data, 'git/repos', one, two, `${id}.git`)
   }
 
   /** Waits until background work (repacking after a push) has calmed down, so that no row pays for the one before. */

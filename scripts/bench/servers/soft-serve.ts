@@ -1,6 +1,7 @@
-import { copyFile, link, mkdir, readdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { askOnce, expectOk } from '../lib/connection.js'
+import { copyInto } from '../lib/copy-into.js'
 import { exists } from '../lib/exists.js'
 import { freePort, whenAnswering } from '../lib/free-port.js'
 import { Service } from '../lib/process.js'
@@ -59,13 +60,7 @@ export class SoftServe {
   /** A copy of a bare repository with one pack and packed refs, in the directory that soft-serve made. */
   async copy(repository: string, source: string): Promise<string> {
     const dir = await this.create(repository)
-    const packs = join(dir, 'objects/pack')
-    await mkdir(packs, { recursive: true })
-    for (const name of await readdir(join(source, 'objects/pack'))) {
-      const [from, to] = [join(source, 'objects/pack', name), join(packs, name)]
-      await link(from, to).catch(() => copyFile(from, to)) // git never writes to a pack again
-    }
-    await copyFile(join(source, 'packed-refs'), join(dir, 'packed-refs'))
+    await copyInto(dir, source)
     await writeFile(join(dir, 'HEAD'), 'ref: refs/heads/main\n')
     return dir
   }
