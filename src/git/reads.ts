@@ -408,13 +408,19 @@ export function parseCommit(oid: GitOid, content: Buffer): CommitInfo {
   }
 }
 
+/**
+ * "name <email> seconds zone"; what stands between the first `<` and the last `>` is the address, as git reads it. Without a
+ * pattern: one would try every `<` of a line against all of the rest.
+ */
 function parseSignature(text: string): Signature {
-  const match = /^(.*?) ?<(.*?)> (-?\d+)/.exec(text)
-  const seconds = Number(match?.[3] ?? 0)
+  const open = text.indexOf('<')
+  const close = text.lastIndexOf('>')
+  const isWhole = open >= 0 && close > open
+  const seconds = Number(isWhole ? (/^ (-?\d{1,15})/.exec(text.slice(close + 1))?.[1] ?? 0) : 0)
   const inRange = Math.abs(seconds) < 8.64e12 ? seconds : 0
   return {
-    name: match?.[1] ?? '',
-    email: match?.[2] ?? '',
+    name: isWhole ? text.slice(0, open).replace(/ $/, '') : '',
+    email: isWhole ? text.slice(open + 1, close) : '',
     at: new Date(inRange * 1000).toISOString(),
   }
 }

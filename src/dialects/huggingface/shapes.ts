@@ -2,6 +2,7 @@ import type { Entry } from '../../domain/content/contents.js'
 import type { FileShape } from '../../domain/content/encoded-files.js'
 import type { CommitInfo } from '../../domain/ports.js'
 import type { GateMode, LfsOid, Repo, RepoFile, User } from '../../domain/types.js'
+import { trimEnd } from '../../lib/trim-ends.js'
 
 /** Pieces of answers that several routes share (huggingface-wire B2.1, C3.3). */
 
@@ -85,7 +86,7 @@ function toSibling(file: RepoFile, withBlobs: boolean) {
 
 /** First line, and what follows the empty line after it. */
 export function splitMessage(message: string): { title: string; body: string } {
-  const text = message.replace(/\n+$/, '')
+  const text = trimEnd(message, '\n')
   const end = text.indexOf('\n')
   if (end < 0) return { title: text, body: '' }
   return { title: text.slice(0, end), body: text.slice(end + 1).replace(/^\n+/, '') }

@@ -4,6 +4,7 @@ import { HubError } from '../../domain/errors.js'
 import type { GitOid, Repo } from '../../domain/types.js'
 import { noteRead } from '../../http/audit.js'
 import { check, readBody } from '../../http/body.js'
+import { trimSlashes } from '../../lib/trim-ends.js'
 import { boolParam, decodeCursor, encodeCursor, intParam, linkNext, textParam } from './params.js'
 import type { HfParts, HfRequest } from './parts.js'
 import { decodeLoosely, readRevision, readRevisionPath } from './revision-path.js'
@@ -65,7 +66,7 @@ export async function pathsInfo(it: HfRequest): Promise<void> {
   if (body.paths.length > MAX_PATHS)
     throw new HubError('too_large', `At most ${MAX_PATHS} paths can be asked for at once.`)
   const commit = await readRevision(parts, repo, params[0] ?? '')
-  const paths = [...new Set(body.paths.map((path) => path.replace(/^\/+|\/+$/g, '')))]
+  const paths = [...new Set(body.paths.map(trimSlashes))]
   const entries = commit === null ? [] : await parts.contents.findMany(repo, commit, paths)
   if (commit) res.set('X-Repo-Commit', commit)
   res.json(commit ? await toEntries(parts, repo, commit, entries, body.expand) : [])

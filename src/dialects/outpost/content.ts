@@ -1,6 +1,7 @@
 import { HubError } from '../../domain/errors.js'
 import type { CommitInfo, TreeEntry } from '../../domain/ports.js'
 import type { LfsPointer } from '../../domain/types.js'
+import { trimSlashes } from '../../lib/trim-ends.js'
 import { signDownload } from './download.js'
 import { pagination, readPage, seconds } from './input.js'
 import type { RepoRequest } from './parts.js'
@@ -16,7 +17,7 @@ function refOf({ req, repo }: RepoRequest): string {
 
 /** Throws `not_found` as Outpost words it; `git`'s own syntax and path tricks never get here. */
 function cleanPath(text: string): string {
-  const path = text.replace(/^\/+|\/+$/g, '')
+  const path = trimSlashes(text)
   if (
     path.includes('\0') ||
     path.split('/').some((it) => it === '..' || it === '.' || (it === '' && path !== ''))

@@ -3,6 +3,7 @@ import { HubError } from '../../domain/errors.js'
 import type { Namespace, Repo, RepoKind, Right } from '../../domain/types.js'
 import { callerOf } from '../../http/caller.js'
 import { type ListedRoute, listed, mounted, tableOf } from '../../http/route-list.js'
+import { trimEnd } from '../../lib/trim-ends.js'
 import { getFile, getTree, listCommits } from './content.js'
 import { downloadRoute } from './download.js'
 import { outpostErrors } from './errors.js'
@@ -77,7 +78,7 @@ function listRepositoryRoutes(): ListedRoute[] {
 
 function repositories(parts: OutpostParts): RequestHandler {
   return async (req, res, next) => {
-    const path = req.path.replace(/\/+$/, '')
+    const path = trimEnd(req.path, '/')
     const match = FORMS.map((it) => it.exec(path)).find((it) => it !== null)
     if (!match) return next()
     const [ns = '', id, rest = ''] = match.slice(1).map((it) => it && decode(it))

@@ -9,8 +9,9 @@ const MAX_DEPTH = 64
  * mapping, or when it cannot be read: a bad card never keeps a push out.
  */
 export function readFrontMatter(text: string): Record<string, unknown> | undefined {
-  const yaml = /^\uFEFF?---[ \t]*\r?\n([\s\S]*?)(?:\r?\n)?^---[ \t]*$/m.exec(text)
-  if (yaml?.index !== 0) return undefined
+  // sticky: looked for at the beginning, and not anew on each line that could be one
+  const yaml = /\uFEFF?---[ \t]*\r?\n([\s\S]*?)(?:\r?\n)?^---[ \t]*$/my.exec(text)
+  if (!yaml) return undefined
   const source = yaml[1] ?? ''
   if (source.length > MAX_BYTES || isDeep(source)) return undefined
   try {
