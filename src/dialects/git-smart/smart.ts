@@ -33,8 +33,8 @@ import { isV2, protocolIn, readable, type Service, typeOf } from './request.js'
 const MAX_FETCH_REQUEST_BYTES = 32 * 1024 * 1024
 /** An ls-refs request is held in memory; clients send a handful of prefixes. */
 const MAX_LS_REFS_BYTES = 4 * 1024 * 1024
-/** Requests up to this size (80,000 wants) are read before git is asked, in case their answer is there already. */
-const MAX_KEPT_FETCH_BYTES = 4 * 1024 * 1024
+/** Requests up to this size (160,000 wants) are read before git is asked, in case their answer is there already. */
+const MAX_KEPT_FETCH_BYTES = 8 * 1024 * 1024
 
 /** A list of refs, or what a clone wants of a few branches. */
 const SMALL_REQUEST_BYTES = 16 * 1024
