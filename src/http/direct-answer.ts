@@ -77,6 +77,7 @@ export class DirectAnswer {
 
   /** Express answers after all, and counts and logs it. */
   leave(): void {
+    if (this.#res.closed) return // nobody is there to be answered, and it is counted already
     this.#left = true
     this.#about.metrics.undo()
     this.#about.express(this.#req, this.#res)

@@ -73,11 +73,9 @@ export class Polls {
     { caller, repo }: KeptRight,
   ): Promise<void> {
     const answer = way.begin(req, res, 'git', caller)
-    try {
-      answer.send(ADVERTISED, await advertisementOf(this.#state, repo))
-    } catch {
-      answer.leave()
-    }
+    const advertisement = await advertisementOf(this.#state, repo).catch(() => undefined)
+    if (advertisement) answer.send(ADVERTISED, advertisement)
+    else answer.leave()
   }
 
   async #list(
