@@ -140,8 +140,15 @@ export async function readBlock(
 
 /** Memory of at least so many bytes, from what was given back where there is some. */
 export function lend(bytes: number): Buffer {
-  if (bytes <= SMALL_BLOCK_BYTES) return Buffer.allocUnsafeSlow(bytes)
-  return free.pop() ?? Buffer.allocUnsafeSlow(Math.max(bytes, BLOCK_BYTES))
+  if (bytes <= SMALL_BLOCK_BYTES || bytes > BLOCK_BYTES) return Buffer.allocUnsafeSlow(bytes)
+  return free.pop() ?? pages(BLOCK_BYTES)
+}
+
+/** Whole pages of memory, as writing past the page cache wants them: only what may be resized begins at a page's start. */
+function pages(bytes: number): Buffer {
+  // an option of ES2024, which Node has had for longer
+  const memory: ArrayBuffer = Reflect.construct(ArrayBuffer, [bytes, { maxByteLength: bytes }])
+  return Buffer.from(memory, 0, bytes)
 }
 
 /** Nobody reads or writes it any more, the kernel included. */
