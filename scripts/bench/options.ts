@@ -36,7 +36,7 @@ export const HELP = `npm run bench -- [options]
   --peers-only         without the hub: proves the rig
   --json FILE          also writes the figures there
   --commits N --files N --refs N --blob-bytes N    another size of the generated repository
-  --repositories N     repositories for the list row (default 100 small, 10000 full)
+  --repositories N     repositories for the list rows (default 100 small, 100000 full)
   --grow AXIS=1,10,100 repeats the rows with that many times the commits, files or refs, the hub beside http-backend
   --grow all           the same with 1, then 10 and 100 times each of them; both take the growth scale and rows for it
   --hub FILE           another build's main.js (default dist/main.js)
@@ -84,7 +84,7 @@ export function readOptions(argv: readonly string[]): Options | 'help' {
     hubArgs: values['hub-args'].split(' ').filter(Boolean),
     fsck: values.fsck,
     list: values.list,
-    repositories: count('--repositories', values.repositories, scale === 'full' ? 10_000 : 100),
+    repositories: count('--repositories', values.repositories, scale === 'full' ? 100_000 : 100),
     repository: {
       ...base,
       commits: count('--commits', values.commits, base.commits),

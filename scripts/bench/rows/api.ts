@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Bench } from '../bench.js'
+import { addRepositoryRows } from '../generate/repository-rows.js'
 import { compare, milliseconds, samplesOf } from '../lib/compare.js'
 import { type Ask, Connection, expectOk, type Reply, rate } from '../lib/connection.js'
 import type { Figures, Row, Samples } from '../lib/row.js'
@@ -102,7 +103,7 @@ export async function get(
   return expectOk(await connection.ask(ask), ask)
 }
 
-function nextPage(reply: Reply): string | undefined {
+export function nextPage(reply: Reply): string | undefined {
   const href = /<([^>]+)>\s*;\s*rel="?next"?/.exec(reply.headers.get('link') ?? '')?.[1]
   if (!href) return undefined
   const url = new URL(href, 'http://hub')
@@ -133,6 +134,9 @@ function resolveRate(method: 'GET' | 'HEAD') {
 
 const filled = new WeakSet<Hub>()
 
+/** Made by the API; more than these are rows of the database (generate/repository-rows.ts). */
+const MADE_BY_API = 500
+
 export async function manyRepositories(bench: Bench): Promise<void> {
   const { hub } = bench
   if (!hub || filled.has(hub)) return
@@ -140,7 +144,7 @@ export async function manyRepositories(bench: Bench): Promise<void> {
   let next = 0
   const create = async () => {
     const connection = await Connection.open(hub.url)
-    while (next < bench.options.repositories) {
+    while (next < Math.min(MADE_BY_API, bench.options.repositories)) {
       next += 1
       const body = Buffer.from(
         JSON.stringify({ type: 'model', name: `list-${next}`, auto_init: false }),
@@ -152,6 +156,12 @@ export async function manyRepositories(bench: Bench): Promise<void> {
     connection.close()
   }
   await Promise.all(Array.from({ length: 4 }, create))
+  addRepositoryRows(join(hub.data, 'packhorse.sqlite'), {
+    like: 'list-1',
+    prefix: 'list',
+    first: next + 1,
+    last: bench.options.repositories,
+  })
 }
 
 export const apiRows: Row[] = [

@@ -2,7 +2,7 @@ import type { Bench } from '../bench.js'
 import type { Connection } from '../lib/connection.js'
 import type { Figures, Row } from '../lib/row.js'
 import type { Hub } from '../servers/hub.js'
-import { get, hubOnly, latencies, manyRepositories } from './api.js'
+import { get, hubOnly, latencies, manyRepositories, nextPage } from './api.js'
 
 /** What the two administrators' dialects are asked for all the time, with as many repositories as `--repositories` says. */
 const PER_PAGE = 20
@@ -40,6 +40,23 @@ async function search(bench: Bench, path: (text: string) => string): Promise<Fig
   )
 }
 
+/** Each order, and what one owner has: the first page and the one after it in turn. */
+async function sortedPages(bench: Bench): Promise<Figures> {
+  return hubOnly(bench, manyRepositories, async (hub, connection) => {
+    const asked = [
+      ...['lastModified', 'createdAt', 'likes', 'downloads', 'trendingScore'].map(
+        (it) => `sort=${it}`,
+      ),
+      `author=${ownerOf(hub)}`,
+    ].map((it) => `/api/models?${it}&limit=50`)
+    const paths: string[] = []
+    for (const path of asked) paths.push(path, nextPage(await get(connection, hub, path)) ?? path)
+    return latencies(bench.runs * 10, (round) =>
+      get(connection, hub, paths[round % paths.length] ?? ''),
+    )
+  })
+}
+
 const row = (name: string, what: string, limit: number, run: Row['run']): Row => ({
   name,
   what,
@@ -50,14 +67,20 @@ const row = (name: string, what: string, limit: number, run: Row['run']): Row =>
 })
 
 export const listRows: Row[] = [
-  row('list-outpost', 'pages of 20 of an Outpost namespace with many repositories', 30, (bench) =>
+  row(
+    'list-hf',
+    'Hugging Face lists of 50 in every order, first and second pages',
+    15,
+    sortedPages,
+  ),
+  row('list-outpost', 'pages of 20 of an Outpost namespace with many repositories', 15, (bench) =>
     pages(
       bench,
       async (hub) => (page) =>
         `/auth/v1/${ownerOf(hub)}/repositories?sort=name&order=asc&per_page=${PER_PAGE}&page=${page}`,
     ),
   ),
-  row('list-abf', 'pages of 20 projects of an ABF repository with many', 30, (bench) =>
+  row('list-abf', 'pages of 20 projects of an ABF repository with many', 15, (bench) =>
     pages(bench, projectsPath),
   ),
   row('search-abf', 'ABF search for projects among many', 50, (bench) =>
