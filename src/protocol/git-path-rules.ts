@@ -1,4 +1,4 @@
-import { compileWildmatch } from './wildmatch.js'
+import { compileWildmatch, type MatchBudget } from './wildmatch.js'
 
 /*
  * .gitattributes (gitattributes(5)) as far as one attribute goes, and .gitignore (gitignore(5)). Both are lines of
@@ -13,11 +13,11 @@ interface Pattern {
   readonly foldersOnly: boolean
 }
 
-function compilePattern(text: string): Pattern | undefined {
+function compilePattern(text: string, budget: MatchBudget | undefined): Pattern | undefined {
   const foldersOnly = text.endsWith('/')
   const body = foldersOnly ? text.slice(0, -1) : text
   const anchored = body.includes('/')
-  const matches = compileWildmatch(body.startsWith('/') ? body.slice(1) : body)
+  const matches = compileWildmatch(body.startsWith('/') ? body.slice(1) : body, budget)
   if (!matches || body === '') return undefined
   return {
     foldersOnly,
@@ -40,7 +40,7 @@ export type AttributeValue = string | boolean | null
 export class AttributeRules {
   readonly #rules: { pattern: Pattern; value: AttributeValue }[] = []
 
-  constructor(text: string, attribute: string) {
+  constructor(text: string, attribute: string, budget?: MatchBudget) {
     const macros = new Map<string, AttributeValue>()
     for (const line of linesOf(text)) {
       const [name = '', ...states] = splitAttributes(line)
@@ -50,7 +50,7 @@ export class AttributeRules {
       if (macro) macros.set(macro, value)
       else {
         // "!" is not allowed in front of a pattern here, and a folder has no attributes
-        const pattern = name.startsWith('!') ? undefined : compilePattern(name)
+        const pattern = name.startsWith('!') ? undefined : compilePattern(name, budget)
         if (pattern && !pattern.foldersOnly) this.#rules.push({ pattern, value })
       }
     }
@@ -90,12 +90,12 @@ function valueIn(
 export class IgnoreRules {
   readonly #rules: { pattern: Pattern; ignored: boolean }[] = []
 
-  constructor(text: string) {
+  constructor(text: string, budget?: MatchBudget) {
     for (const line of linesOf(text)) {
       const bare = line.replace(/\r$/, '').replace(/(?<!\\)[ \t]+$/, '')
       if (bare === '' || bare.startsWith('#')) continue
       const ignored = !bare.startsWith('!')
-      const pattern = compilePattern(ignored ? bare : bare.slice(1))
+      const pattern = compilePattern(ignored ? bare : bare.slice(1), budget)
       if (pattern) this.#rules.push({ pattern, ignored })
     }
   }
@@ -131,10 +131,13 @@ export function findAttribute(
 
 /** A file below an ignored folder is ignored whatever else is said of it. */
 export function isIgnored(rules: ReadonlyMap<string, IgnoreRules>, path: string): boolean {
-  const folders = foldersAbove(path).slice(1)
+  // the deepest first: of two folders above the same path the longer name is the deeper one
+  const ruled = [...rules].sort(([a], [b]) => b.length - a.length)
+  const folders = ruled.length > 0 ? foldersAbove(path).slice(1) : []
   return [...folders, path].some((it) => {
-    for (const folder of foldersAbove(it).reverse()) {
-      const found = rules.get(folder)?.find(relativeTo(folder, it), it !== path)
+    for (const [folder, own] of ruled) {
+      if (folder !== '' && !it.startsWith(`${folder}/`)) continue
+      const found = own.find(relativeTo(folder, it), it !== path)
       if (found !== undefined) return found
     }
     return false

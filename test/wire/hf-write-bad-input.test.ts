@@ -134,6 +134,31 @@ test('paths that could leave the repository or cannot exist are refused with 422
   expect(await headOf(hub)).toBe(before)
 })
 
+test('patterns made to take long are given up, and usual ones are not', async () => {
+  const { hub, ada } = await hubWithRepo()
+  const ask = (paths: readonly string[], gitIgnore: string) =>
+    hub.api(`${API}/preupload/main`, {
+      as: ada,
+      body: { files: paths.map((path) => ({ path, size: 1, sample: '' })), gitIgnore },
+    })
+  const slow = `**/${'a*'.repeat(900)}b\n`.repeat(60)
+  const path = `${'a'.repeat(250)}/`.repeat(15)
+  const given = await ask(
+    Array.from({ length: 1_000 }, (_, n) => `${path}${n}`),
+    slow,
+  )
+  expect([given.status, given.json.error]).toEqual([422, expect.stringContaining('too long')])
+  const deep = await ask([`${'a/'.repeat(2_000)}b`], '**/c')
+  expect([deep.status, deep.json.error]).toEqual([422, expect.stringContaining('folders')])
+  const usual = '*.log\nbuild/\n**/node_modules/**\n!keep.log\n/dist\n[Tt]mp*/\ndoc/**/*.tmp\n'
+  const many = Array.from(
+    { length: 5_000 },
+    (_, n) => `src/part-${n % 50}/doc/deep/er/file-${n}.tmp`,
+  )
+  const fine = await ask([...many, 'x.log'], usual.repeat(10))
+  expect([fine.status, fine.json.files.at(-1).shouldIgnore]).toEqual([200, true])
+})
+
 test('a file does not swallow a folder, nor a folder a file; what is not there cannot go', async () => {
   const { hub, ada } = await hubWithRepo()
   await commit(hub, ada, [header(), file('dir/a.txt', '1'), file('plain', '2')])

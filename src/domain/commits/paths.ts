@@ -2,6 +2,8 @@ import { HubError } from '../errors.js'
 
 const MAX_PATH_BYTES = 4096
 const MAX_SEGMENT_BYTES = 255
+/** Each folder is a tree to read and to write. */
+const MAX_DEPTH = 256
 
 /**
  * Names that some file system takes for `.git`: any case, NTFS's short name, trailing dots, blanks and streams, and
@@ -30,7 +32,9 @@ export function checkFilePath(path: string): string {
     if (segment === '.' || segment === '..') throw bad(`"${segment}" is not allowed in it`)
     if (meansDotGit(segment)) throw bad('.git is not allowed in it')
   }
-  if (path.split('/').some((it) => Buffer.byteLength(it) > MAX_SEGMENT_BYTES))
+  const segments = path.split('/')
+  if (segments.length > MAX_DEPTH) throw bad('it has too many folders')
+  if (segments.some((it) => Buffer.byteLength(it) > MAX_SEGMENT_BYTES))
     throw bad('a segment is too long')
   return path
 }

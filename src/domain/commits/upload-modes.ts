@@ -1,11 +1,12 @@
 import {
   AttributeRules,
   findAttribute,
-  foldersAbove,
   IgnoreRules,
   isIgnored,
   MAX_RULES_BYTES,
 } from '../../protocol/git-path-rules.js'
+import { MatchBudget, MatchBudgetSpent } from '../../protocol/wildmatch.js'
+import { HubError } from '../errors.js'
 import type { GitEngine } from '../ports.js'
 import type { GitOid, LfsOid, Repo } from '../types.js'
 import { checkFilePath } from './paths.js'
@@ -13,6 +14,8 @@ import { TreeView } from './tree-view.js'
 
 /** Larger files go to LFS whatever their name is, as on the Hub. */
 const REGULAR_MAX_BYTES = 10_000_000
+/** Some seconds on the one thread there is: 10,000 files below usual rules need a hundredth of it. */
+const MATCH_STEPS = 50_000_000
 
 export interface UploadCandidate {
   readonly path: string
@@ -48,15 +51,16 @@ export class UploadModes {
     const tree = new TreeView(this.#git, repo.id, commit)
     const paths = files.map((it) => it.path)
     const attributes = await this.#rules(repo, tree, paths, '.gitattributes', options.attributes)
-    const filters = mapValues(attributes, (text) => new AttributeRules(text, 'filter'))
+    const budget = new MatchBudget(MATCH_STEPS)
+    const filters = mapValues(attributes, (text) => new AttributeRules(text, 'filter', budget))
     const ignoreTexts = await this.#rules(repo, tree, paths, '.gitignore', options.ignore)
-    const ignores = mapValues(ignoreTexts, (text) => new IgnoreRules(text))
+    const ignores = mapValues(ignoreTexts, (text) => new IgnoreRules(text, budget))
     const leaves = await Promise.all(paths.map((path) => tree.find(path)))
     const blobs = leaves.map((it) => (it && it !== 'folder' ? it.oid : null))
     const { pointers } = await this.#git.inspectBlobs(repo.id, [
       ...new Set(blobs.flatMap((it) => (it ? [it] : []))),
     ])
-    return files.map((file, n) => {
+    const modeOf = (file: UploadCandidate, n: number): UploadMode => {
       const lfs =
         file.size > 0 &&
         (findAttribute(filters, file.path) === 'lfs' ||
@@ -70,7 +74,16 @@ export class UploadModes {
         ignored: isIgnored(ignores, file.path),
         oid: lfs ? pointer?.oid : pointer ? undefined : (blob ?? undefined),
       }
-    })
+    }
+    try {
+      return files.map(modeOf)
+    } catch (err) {
+      if (!(err instanceof MatchBudgetSpent)) throw err
+      throw new HubError(
+        'unprocessable',
+        'The patterns of .gitattributes and .gitignore take too long for these files: ask for fewer at once.',
+      )
+    }
   }
 
   /** Texts of the rule files that can concern these paths, by folder. */
@@ -82,7 +95,7 @@ export class UploadModes {
     root: string | undefined,
   ): Promise<Map<string, string>> {
     const texts = new Map<string, string>()
-    for (const folder of new Set(paths.flatMap(foldersAbove))) {
+    for (const folder of await foldersThere(tree, paths)) {
       if (folder === '' && root !== undefined) {
         texts.set('', root)
         continue
@@ -95,6 +108,19 @@ export class UploadModes {
     }
     return texts
   }
+}
+
+/** The folders above the paths that are there, the root in any case; of deep paths most are not. */
+async function foldersThere(tree: TreeView, paths: readonly string[]): Promise<Set<string>> {
+  const there = new Set([''])
+  for (const path of paths)
+    for (let end = path.indexOf('/'); end > 0; end = path.indexOf('/', end + 1)) {
+      const folder = path.slice(0, end)
+      if (there.has(folder)) continue
+      if ((await tree.find(folder)) !== 'folder') break
+      there.add(folder)
+    }
+  return there
 }
 
 function mapValues<A, B>(map: ReadonlyMap<string, A>, change: (it: A) => B): Map<string, B> {
