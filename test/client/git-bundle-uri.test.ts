@@ -4,6 +4,7 @@ import { beforeEach, expect, test } from 'vitest'
 import { DELIM, FLUSH, pktLine } from '../../src/protocol/pkt-line.js'
 import { commitFiles, createRepo, expectClean, initWork, readRepo } from '../support/git-work.js'
 import { gitOk, startTestHub, type TestHub, type TestUser, tempDir } from '../support/hub.js'
+import { HAS_S3, s3Env } from '../support/object-modes.js'
 import { rawRequest } from '../support/raw-http.js'
 
 const never = new AbortController().signal
@@ -13,10 +14,14 @@ let dir: string
 let work: string
 let url: string
 
-beforeEach(async () => {
+beforeEach(() => open())
+
+/** A hub with one large repository and its bundle. */
+async function open(env: Parameters<typeof startTestHub>[0] = {}): Promise<void> {
   hub = await startTestHub({
     PACKHORSE_BUNDLE_MIN_BYTES: '100kB',
     PACKHORSE_FORCE_PUSH: 'allow',
+    ...env,
   })
   ada = await hub.user('ada')
   dir = await tempDir()
@@ -25,7 +30,7 @@ beforeEach(async () => {
   work = await initWork(dir, 'work', { files: { 'big.bin': randomBytes(300_000) } })
   await gitOk(work, ['push', '-q', url, 'main'])
   await refresh()
-})
+}
 
 const repo = () => readRepo(hub, 'ada', 'large')
 
@@ -44,8 +49,13 @@ async function isAdvertised(): Promise<boolean> {
   return body.includes('bundle-uri')
 }
 
-/** Path of the bundle that a client is told of. */
+/** Path of the bundle that a client is told of, on this hub. */
 async function bundlePath(): Promise<string | undefined> {
+  const listed = await bundleUrl()
+  return listed && new URL(listed).pathname
+}
+
+async function bundleUrl(): Promise<string | undefined> {
   const { status, body } = await rawRequest(hub.url, '/ada/large.git/git-upload-pack', {
     method: 'POST',
     as: ada,
@@ -61,11 +71,18 @@ async function bundlePath(): Promise<string | undefined> {
     ]),
   })
   expect(status).toBe(200)
-  return /\.uri=https?:\/\/[^/]+(\S+)/.exec(body.toString())?.[1]
+  return /\.uri=(\S+)/.exec(body.toString())?.[1]
 }
 
 const statusOf = async (path: string, as?: TestUser) =>
   (await rawRequest(hub.url, path, as ? { as } : {})).status
+
+const settings = (isPrivate: boolean) =>
+  hub.api('/api/models/ada/large/settings', {
+    method: 'PUT',
+    as: ada,
+    body: { private: isPrivate },
+  })
 
 async function storedBundles(): Promise<string[]> {
   const keys: string[] = []
@@ -130,12 +147,7 @@ test('after a squash neither the list nor the bytes are there', async () => {
 
 test('once it is private, nobody gets it any more', async () => {
   const path = await bundlePath()
-  const hidden = await hub.api('/api/models/ada/large/settings', {
-    method: 'PUT',
-    as: ada,
-    body: { private: true },
-  })
-  expect(hidden.status).toBe(200)
+  expect((await settings(true)).status).toBe(200)
   expect(await isAdvertised()).toBe(false)
   expect(await statusOf(path as string, ada)).toBe(404)
   expect(await statusOf(path as string)).toBe(401)
@@ -154,4 +166,40 @@ test('it goes with its repository', async () => {
   await hub.domain.jobs.drain()
   await expect.poll(() => hub.domain.git.exists(id)).toBe(false)
   expect(await storedBundles()).toEqual([])
+})
+
+test.runIf(HAS_S3)(
+  'in S3 it is downloaded from there, and gone when the repository is hidden',
+  async () => {
+    await hub.close()
+    await open(s3Env({ proxy: false }))
+    const uri = await bundleUrl()
+    const s3 = new URL(process.env.S3_ENDPOINT as string).host
+    expect(new URL(uri as string).host).toBe(s3)
+    await gitOk(dir, ['clone', '-q', `--bundle-uri=${uri}`, hub.gitUrl('ada/large.git'), 'clone'])
+    await expectClean(join(dir, 'clone'))
+    expect(await gitOk(join(dir, 'clone'), ['rev-parse', 'refs/bundles/main'])).toBe(
+      await gitOk(work, ['rev-parse', 'main']),
+    )
+
+    expect((await settings(true)).status).toBe(200)
+    expect(await isAdvertised()).toBe(false)
+    expect(await bundleUrl()).toBeUndefined()
+    // a link that was given out while it was public ends with the bundle, at the latest by itself
+    await refresh()
+    expect((await fetch(uri as string)).status).toBe(404)
+    expect((await settings(false)).status).toBe(200)
+    await refresh()
+    expect(await bundleUrl()).not.toBe(uri)
+  },
+)
+
+test.runIf(HAS_S3)('from S3 through the hub it has an address of the hub', async () => {
+  await hub.close()
+  await open(s3Env({ proxy: true }))
+  const path = await bundlePath()
+  expect(await bundleUrl()).toBe(`${hub.url}${path}`)
+  expect(await statusOf(path as string)).toBe(200)
+  expect((await settings(true)).status).toBe(200)
+  expect(await statusOf(path as string, ada)).toBe(404)
 })

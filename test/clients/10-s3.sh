@@ -40,5 +40,5 @@ set +a
 unset CLIENT_CALLS
 TEST_OBJECT_MODES=s3,s3-proxy npx vitest run \
   test/contract/object-store.test.ts test/wire/lfs-multipart.test.ts test/wire/lfs-sharing.test.ts \
-  test/wire/lfs-s3.test.ts test/wire/hf-read-s3.test.ts test/client/lfs-git.test.ts test/client/backup-s3.test.ts \
+  test/wire/lfs-s3.test.ts test/wire/hf-read-s3.test.ts test/client/lfs-git.test.ts test/client/backup-s3.test.ts test/client/git-bundle-uri.test.ts \
   test/wire/xet-links.test.ts "$@"
