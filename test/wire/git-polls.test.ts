@@ -5,7 +5,7 @@ import Database from 'better-sqlite3'
 import { pino } from 'pino'
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { closeServer, listen } from '../../src/http/server.js'
-import { buildApp } from '../../src/hub.js'
+import { buildApp, startHub } from '../../src/hub.js'
 import { DELIM, FLUSH, pktLine } from '../../src/protocol/pkt-line.js'
 import { bareDir, createRepo, initWork } from '../support/git-work.js'
 import {
@@ -177,6 +177,18 @@ describe('an answer in front of Express is the one that Express gives', () => {
           expect(direct).toMatch(/^HTTP\/1\.1 200 /)
         }
     }
+  })
+
+  test('polls of the real git are answered directly', async () => {
+    const url = hub.gitUrl('ada/secret', ada)
+    const dir = await tempDir()
+    const said = new Set<string>()
+    const before = await directCount()
+    for (const end = Date.now() + 20_000; (await directCount()) < before + 4; ) {
+      expect(Date.now()).toBeLessThan(end)
+      said.add(await gitOk(dir, ['ls-remote', '--symref', url]))
+    }
+    expect([...said]).toEqual([expect.stringMatching(/^ref: refs\/heads\/main\tHEAD\n/)])
   })
 
   test('everything else is left to Express', async () => {
@@ -360,5 +372,41 @@ test('direct answers are counted as all others are', async () => {
     if (after[0] === before[0] + 1) break
     // a job wrote something, so that Express had to decide
     expect(n).toBeLessThan(50)
+  }
+})
+
+test('direct answers are logged as all others are', async () => {
+  await hub.close()
+  const lines: string[] = []
+  const log = pino({ level: 'info' }, { write: (line) => lines.push(line) })
+  const again = await startHub(hub.domain.config, log)
+  onTestFinished(() => again.close())
+  const ask = list('/ada/secret.git', basic('ada', ada.token))
+  const sizes: number[] = []
+  const direct = async () =>
+    Number(
+      /^packhorse_http_direct_total (\d+)$/m.exec(
+        await (await fetch(`${again.url}/metrics`)).text(),
+      )?.[1],
+    )
+  while ((await direct()) < 2) {
+    const headers = { ...ask.headers, Connection: 'close', 'X-Request-Id': `poll-${sizes.length}` }
+    sizes.push((await rawSocket(again.url, bytesOf({ ...ask, headers }))).length)
+  }
+  const polls = lines.map((it) => JSON.parse(it)).filter((it) => it.req?.method === 'POST')
+  expect(polls).toHaveLength(sizes.length)
+  for (const [n, line] of polls.entries()) {
+    expect(line).toMatchObject({
+      msg: 'request',
+      req: { id: `poll-${n}`, method: 'POST', path: '/ada/secret.git/git-upload-pack' },
+      res: { status: 200 },
+      caller: 'ada',
+      dialect: 'git',
+      repo: 'model/ada/secret',
+      bytesOut: sizes[n],
+      responseTime: expect.any(Number),
+    })
+    expect(Object.keys(line)).toEqual(Object.keys(polls[0]))
+    expect(JSON.stringify(line)).not.toContain(ada.token)
   }
 })

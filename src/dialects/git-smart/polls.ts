@@ -53,8 +53,13 @@ export class Polls {
       if (!right) {
         this.#undecided.set(req, { key, base, version: this.#rights.version() })
         way.express(req, res)
-      } else if (req.method === 'GET') void this.#advertise(way, req, res, right)
-      else void this.#list(way, req, res, right)
+        return
+      }
+      const answered =
+        req.method === 'GET'
+          ? this.#advertise(way, req, res, right)
+          : this.#list(way, req, res, right)
+      answered.catch((err) => res.destroy(err)) // as Express would: cut, and in the log
     }
   }
 
