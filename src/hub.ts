@@ -35,6 +35,8 @@ const { version: VERSION } = createRequire(import.meta.url)('../package.json') a
   version: string
 }
 const GIT_PATH = /\/(info\/refs|git-upload-pack|git-receive-pack)$/
+/** Where a batch sends git-lfs once for each object. */
+const OBJECT_PATH = /^\/lfs\/repo_\w+\/[0-9a-f]{64}\/(upload|download)$/
 
 export interface Hub {
   readonly url: string
@@ -109,6 +111,9 @@ function buildWays(domain: Domain, log: Logger, siblings?: Siblings) {
   app.use(when(GIT_PATH, identify), when(GIT_PATH, gitRoutes))
   app.use(asDialect('hub', health(domain)))
   app.use(cors())
+  const lfsParts = { ...domain, repos: domain.stores.repos, xetTokens: domain.xet.tokens, baseUrl }
+  const lfsRoutes = asDialect('lfs', lfs(lfsParts))
+  app.use(when(OBJECT_PATH, identify), when(OBJECT_PATH, lfsRoutes))
   const xetParts = { ...domain.xet, access: domain.access, quotas: domain.quotas, baseUrl }
   app.use(asDialect('xet', xet(xetParts)))
   const abfParts = { ...domain, baseUrl, hourlyCalls: config.abfHourlyCalls, siblings }
@@ -120,8 +125,7 @@ function buildWays(domain: Domain, log: Logger, siblings?: Siblings) {
   app.use(limitApiCalls(config.apiLimit, siblings))
   app.use(asDialect('hub', metricsRoute(metrics, config.metrics)))
   app.use(gitRoutes)
-  const lfsParts = { ...domain, repos: domain.stores.repos, xetTokens: domain.xet.tokens, baseUrl }
-  app.use(asDialect('lfs', lfs(lfsParts)))
+  app.use(lfsRoutes)
   app.use(asDialect('abf', abf(abfParts)))
   app.use(asDialect('outpost', outpost({ ...domain, baseUrl })))
   app.use(asDialect('kohaku', kohaku({ ...domain, version: VERSION, baseUrl })))

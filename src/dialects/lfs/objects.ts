@@ -1,4 +1,3 @@
-import type { Readable } from 'node:stream'
 import { type Request, type Response, Router } from 'express'
 import { z } from 'zod'
 import type { SignedAction } from '../../domain/access/signed-actions.js'
@@ -11,6 +10,7 @@ import { sendBytes } from '../../http/send-bytes.js'
 import { LFS_JSON } from './errors.js'
 import type { LfsParts } from './parts.js'
 
+const NEVER = new AbortController().signal
 /** Body of verify and of a multipart completion. */
 const VerifyBody = z.object({ oid: z.string(), size: z.number().int().nonnegative() })
 const CompleteBody = z.object({
@@ -36,11 +36,10 @@ export function objectRoutes(parts: LfsParts): Router {
 async function upload(parts: LfsParts, req: Request, res: Response): Promise<void> {
   const { action, repo } = await authorise(parts, req, 'lfs.upload', 'write')
   requireLength(req, action.size)
-  const receive = (body: Readable | Buffer) =>
-    parts.objects.receive(repo, action, body, abortSignalOf(res))
   const small = await readAnnounced(req, SMALL_OBJECT_BYTES)
-  if (small) await receive(small)
-  else await takeBody(req, receive)
+  // it is all here: whether the client waits for the answer or not, it may stay
+  if (small) await parts.objects.receive(repo, action, small, NEVER)
+  else await takeBody(req, (body) => parts.objects.receive(repo, action, body, abortSignalOf(res)))
   res.status(200).end()
 }
 
