@@ -198,10 +198,14 @@ const Env = z.object({
     ),
   PACK_PROCESSES: integer(0, 1_024)
     .default(0)
-    .describe('packs that git makes for fetches at once; 0 = by cores and memory, at least 2'),
+    .describe(
+      'packs that git makes for fetches at once, and as many that it takes in; 0 = by cores and memory, at least 2',
+    ),
   PACK_WAIT_SECONDS: integer(0, 3_600)
     .default(120)
-    .describe('how long a fetch waits for its turn before it is told to come again (503)'),
+    .describe(
+      'how long a fetch or a big push waits for its turn before it is told to come again (503)',
+    ),
   WEBHOOKS_ALLOW_PRIVATE: bool
     .default(false)
     .describe(

@@ -9,15 +9,19 @@ import { FairQueue, QueueBusy } from '../lib/fair-queue.js'
 const BYTES_PER_PACK = 1024 ** 3
 const RETRY_AFTER_SECONDS = 30
 
-/** A fetch whose client takes nothing for so long waits for the network, not for this machine. */
+/** Each keeps the start of its request in memory: half a megabyte. */
+const MAX_WAITING_PUSHES = 64
+
+/** A fetch whose client takes nothing for so long, or a push whose client mostly sends nothing, waits for the network, not for this machine. */
 const SLOW_CLIENT_MS = 5_000
 const LOOK_MS = 500
 
-export type Lane = 'big' | 'small' | 'open'
+export type Lane = 'big' | 'small' | 'open' | 'push'
 
 /**
- * How many git processes make packs at once. `big`: clones and whatever else may read the whole repository. `small`:
- * fetches by clients that have most of it, and v0 advertisements; they never stand behind a clone. `open`: all that still write to their clients, be they ever so slow.
+ * How many git processes make or take in packs at once. `big`: clones and whatever else may read the whole repository. `small`:
+ * fetches by clients that have most of it, v0 advertisements, and pushes of little; they never stand behind a clone.
+ * `push`: packs taken in. `open`: all that still wait for their clients' network, be they ever so slow.
  */
 export class Admission {
   readonly #lanes: Readonly<Record<Lane, FairQueue>>
@@ -25,18 +29,19 @@ export class Admission {
   /** `slots`: packs of the big lane at once. */
   constructor({ slots, maxWaitMs }: { slots: number; maxWaitMs: number }) {
     // one repository, however dear, leaves something to the others
-    const lane = (slots: number, slotsPerThing: number) =>
+    const lane = (slots: number, slotsPerThing: number, maxWaiting = 512) =>
       new FairQueue({
         slots,
         slotsPerThing,
-        maxWaiting: 512,
-        maxWaitingPerUser: 128,
+        maxWaiting,
+        maxWaitingPerUser: maxWaiting / 4,
         maxWaitMs,
       })
     this.#lanes = {
       big: lane(slots, Math.max(1, slots - 1)),
       small: lane(slots * 4, slots * 2),
       open: lane(slots * 16, slots * 8),
+      push: lane(slots, Math.max(1, slots - 1), MAX_WAITING_PUSHES),
     }
   }
 
@@ -45,23 +50,57 @@ export class Admission {
   }
 
   /** Runs git for a client that takes its answer directly. The turn of a slow reader goes on to the next one. */
-  async run(id: RepoId, run: GitServiceRun, task: () => Promise<void>): Promise<void> {
-    const { client = '', signal } = run
+  run(id: RepoId, run: GitServiceRun, task: () => Promise<void>): Promise<void> {
+    const output = run.output as Writable
+    let slowSince = 0
+    const isSlow = () => {
+      if (!output.writableNeedDrain) slowSince = 0
+      else if (slowSince === 0) slowSince = Date.now()
+      return slowSince > 0 && Date.now() - slowSince >= SLOW_CLIENT_MS
+    }
+    return this.#run(run.isBig ? 'big' : 'small', id, run, isSlow, task)
+  }
+
+  /**
+   * Runs git for a client that sends a pack: a big one is not read any further before its turn comes. The turn of a slow
+   * sender goes on to the next one.
+   * @param push `waitedMs`: how long was waited for the client until now, all in all.
+   */
+  runPush(
+    id: RepoId,
+    run: GitServiceRun,
+    push: { readonly isBig: boolean; readonly waitedMs: () => number },
+    task: () => Promise<void>,
+  ): Promise<void> {
+    let before = push.waitedMs()
+    let slowLooks = 0
+    const isSlow = () => {
+      const now = push.waitedMs()
+      slowLooks = now - before > LOOK_MS / 2 ? slowLooks + 1 : 0
+      before = now
+      return slowLooks * LOOK_MS >= SLOW_CLIENT_MS
+    }
+    return this.#run(push.isBig ? 'push' : 'small', id, run, isSlow, task)
+  }
+
+  async #run(
+    lane: Lane,
+    id: RepoId,
+    { client = '', signal }: GitServiceRun,
+    isSlow: () => boolean,
+    task: () => Promise<void>,
+  ): Promise<void> {
     const given: (() => void)[] = []
     try {
       given.push(await this.take('open', client, id, signal))
-      given.push(await this.take(run.isBig ? 'big' : 'small', client, id, signal))
+      given.push(await this.take(lane, client, id, signal))
     } catch (err) {
       for (const giveBack of given) giveBack()
       if (signal.aborted) return
       throw err
     }
-    const output = run.output as Writable
-    let slowSince = 0
     const watch = setInterval(() => {
-      if (!output.writableNeedDrain) slowSince = 0
-      else if (slowSince === 0) slowSince = Date.now()
-      else if (Date.now() - slowSince >= SLOW_CLIENT_MS) given[1]?.()
+      if (isSlow()) given[1]?.()
     }, LOOK_MS)
     try {
       await task()
@@ -84,7 +123,7 @@ export class Admission {
       if (!(err instanceof QueueBusy)) throw err
       throw new HubError(
         'busy',
-        `The server is busy with other fetches. Try again in ${RETRY_AFTER_SECONDS} seconds.`,
+        `The server is busy with other ${lane === 'push' ? 'pushes' : 'fetches'}. Try again in ${RETRY_AFTER_SECONDS} seconds.`,
         { retryAfterSeconds: RETRY_AFTER_SECONDS, lane, why: err.message },
       )
     }

@@ -143,6 +143,7 @@ export async function openGit(options: GitOptions): Promise<Git> {
         reader: () => pool.get(dir(id)),
         snapshot: () => refs.read(dir(id)),
         moveRef: (update) => moveRefs(dir(id), [update]),
+        admit: (push, task) => admission.runPush(id, run, push, task),
       })
     },
     openFetch: (repo, request, client, signal) =>

@@ -12,6 +12,7 @@ import type {
 import { isRefName } from '../domain/refs/ref-names.js'
 import type { ObjectFormat, RefUpdate } from '../domain/types.js'
 import { newId } from '../lib/ids.js'
+import { FLUSH } from '../protocol/pkt-line.js'
 import { formatPushReport, type PushRequest, parsePlainPush } from '../protocol/push-request.js'
 import type { CatFile } from './cat-file.js'
 import { answerHook, nullIfZero } from './hooks.js'
@@ -37,6 +38,11 @@ export interface SmallPushParts {
   readonly reader: () => CatFile
   readonly snapshot: () => RefSnapshot
   readonly moveRef: (update: RefUpdate) => Promise<void>
+  /** Runs `git receive-pack` when its turn comes; rejects with `busy`. */
+  readonly admit: (
+    push: { readonly isBig: boolean; readonly waitedMs: () => number },
+    task: () => Promise<void>,
+  ) => Promise<void>
 }
 
 /** `runService` for receive-pack. */
@@ -46,14 +52,40 @@ export async function receivePack(
   parts: SmallPushParts,
 ): Promise<void> {
   const { body, rest } = await readStart(run.input)
-  const push = rest === undefined ? await plainPush(directory, body, run, parts) : undefined
-  const answer = push && (await take(directory, push, run, parts))
+  // what git sends ahead of a large push, to see whether it is let in; receive-pack has no answer to it either
+  if (rest === undefined && body.equals(FLUSH)) return
+  const plain = rest === undefined ? await plainPush(directory, body, run, parts) : undefined
+  const answer = plain && (await take(directory, plain, run, parts))
   if (answer) {
     if (!run.signal.aborted) run.output.write(answer)
     return
   }
-  const input = Readable.from(joined(body, rest), { objectMode: false })
-  await runService(directory, { ...run, input })
+  const pace = new Pace()
+  const push = { isBig: rest !== undefined, waitedMs: () => pace.waitedMs }
+  await parts.admit(push, () => {
+    const input = Readable.from(joined(body, rest, pace), { objectMode: false })
+    return runService(directory, { ...run, input })
+  })
+}
+
+/** How long a push waits for what its client sends. */
+class Pace {
+  #waitedMs = 0
+  #since: number | undefined
+
+  get waitedMs(): number {
+    return this.#waitedMs + (this.#since === undefined ? 0 : Date.now() - this.#since)
+  }
+
+  async during<T>(wait: Promise<T> | undefined): Promise<T | undefined> {
+    this.#since = Date.now()
+    try {
+      return await wait
+    } finally {
+      this.#waitedMs = this.waitedMs
+      this.#since = undefined
+    }
+  }
 }
 
 /** All of the body, or its start and what follows. */
@@ -83,9 +115,14 @@ async function next(input: AsyncIterator<Buffer>): Promise<IteratorResult<Buffer
 async function* joined(
   body: Buffer,
   rest: AsyncIterator<Buffer> | undefined,
+  pace: Pace,
 ): AsyncGenerator<Buffer> {
   if (body.length) yield body
-  for (let it = await rest?.next(); it && !it.done; it = await rest?.next()) yield it.value
+  for (;;) {
+    const it = await pace.during(rest?.next())
+    if (!it || it.done) return
+    yield it.value
+  }
 }
 
 interface PlainPush {

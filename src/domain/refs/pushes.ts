@@ -26,6 +26,11 @@ export type RefusedPush = (
 
 const LOCAL_ACTOR: Actor = { ...HUB_ACTOR, dialect: 'disk' }
 
+/** Whose turn it is among those who push. */
+function clientOf({ caller: { user, address } }: Actor): string {
+  return user ? `user ${user.id}` : `address ${address}`
+}
+
 /** Takes pushes in: git does the work, the policy decides in pre-receive, the recorder follows in post-receive. */
 export class Pushes {
   readonly #git: GitEngine
@@ -73,6 +78,7 @@ export class Pushes {
       await this.#git.runService(repo.id, {
         service: 'receive-pack',
         maxInputBytes: this.#maxPushBytes,
+        client: clientOf(actor),
         onHook: (call) => this.answerHook(repo, right, actor, call, trace),
         ...io,
       })
