@@ -1,4 +1,4 @@
-import { parseDocument } from 'yaml'
+import { type Document, isScalar, parseDocument, visit } from 'yaml'
 import { z } from 'zod'
 import { isDeep } from './front-matter.js'
 
@@ -7,7 +7,6 @@ import { isDeep } from './front-matter.js'
  * meaning are checked; any other key may be there.
  */
 const MAX_CHARS = 256 * 1024
-const FRONT_MATTER = /^\ufeff?---[ \t]*\r?\n([\s\S]*?)^---[ \t]*\r?$/m
 
 const text = z.string()
 const texts = z.union([text, z.array(text)])
@@ -66,8 +65,9 @@ export interface CardFindings {
 
 /** A card without front matter is valid. */
 export function checkCardYaml(content: string, kind: keyof typeof CARDS): CardFindings {
-  const yaml = FRONT_MATTER.exec(content)
-  if (!yaml || content.slice(0, yaml.index).replace('\ufeff', '') !== '') {
+  // sticky: looked for at the beginning, and not anew on each line that could be one
+  const yaml = /\ufeff?---[ \t]*\r?\n([\s\S]*?)^---[ \t]*\r?$/my.exec(content)
+  if (!yaml) {
     const missing = content.trim() === '' || !/^\ufeff?---\s/.test(content)
     return missing
       ? { errors: [], warnings: ['empty or missing yaml metadata in repo card'] }
@@ -76,8 +76,14 @@ export function checkCardYaml(content: string, kind: keyof typeof CARDS): CardFi
   const source = yaml[1] ?? ''
   if (source.length > MAX_CHARS || isDeep(source))
     return { errors: ['The YAML metadata is too long or nested too deep.'], warnings: [] }
-  const document = parseDocument(source, { logLevel: 'silent', stringKeys: true })
+  // the parser's own look for repeated keys compares each with all before it
+  const document = parseDocument(source, {
+    logLevel: 'silent',
+    stringKeys: true,
+    uniqueKeys: false,
+  })
   const syntax = document.errors.map((it) => it.message.split('\n')[0] ?? 'invalid YAML')
+  syntax.push(...repeatedKeys(document))
   if (syntax.length) return { errors: syntax, warnings: [] }
   const warnings = document.warnings.map((it) => it.message.split('\n')[0] ?? '')
   let value: unknown
@@ -94,4 +100,22 @@ export function checkCardYaml(content: string, kind: keyof typeof CARDS): CardFi
         it.path.length ? `"${it.path.join('.')}": ${it.message}` : it.message,
       )
   return { errors, warnings }
+}
+
+/** The first few that stand twice in one mapping. */
+function repeatedKeys(document: Document): string[] {
+  const repeated: string[] = []
+  visit(document, {
+    Map(_, { items }) {
+      const seen = new Set<unknown>()
+      for (const { key } of items) {
+        const name = isScalar(key) ? key.value : key
+        if (seen.has(name))
+          repeated.push(`Map keys must be unique: "${String(name).slice(0, 100)}"`)
+        if (repeated.length === 10) return visit.BREAK
+        seen.add(name)
+      }
+    },
+  })
+  return repeated
 }

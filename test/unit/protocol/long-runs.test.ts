@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { checkCardYaml } from '../../../src/domain/cards/card-check.js'
 import { readFrontMatter } from '../../../src/domain/cards/front-matter.js'
 import { parseCommit } from '../../../src/git/reads.js'
 import { trimEnd, trimSlashes } from '../../../src/lib/trim-ends.js'
@@ -22,6 +23,19 @@ test('a README of lines that might all begin a card', () => {
   expect(readFrontMatter('---  \r\na: 1\r\n---\t\r\n# x')).toEqual({ a: 1 })
   expect(readFrontMatter('---\n---\n')).toBeUndefined()
   expect(readFrontMatter(' ---\na: 1\n---\n')).toBeUndefined()
+})
+
+test('a card of many keys, and one of lines that might all begin it', () => {
+  expect(checkCardYaml('\ufeff---\n'.repeat(LONG), 'model').errors).toEqual([
+    'The YAML metadata is not closed by a line of three dashes.',
+  ])
+  const keys = Array.from({ length: 20_000 }, (_, n) => `? k${n}\n: v`).join('\n')
+  expect(checkCardYaml(`---\n${keys}\n---\n`, 'model').errors).toEqual([])
+  const twice = 'a: 1\nb: {c: 1, c: 2}\na: 2\n'
+  expect(checkCardYaml(`---\n${twice}---\n`, 'model').errors).toEqual([
+    'Map keys must be unique: "a"',
+    'Map keys must be unique: "c"',
+  ])
 })
 
 test('an author line of brackets, which git lets in', () => {
