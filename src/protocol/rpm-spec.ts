@@ -20,6 +20,8 @@ interface Preamble {
   release?: string
 }
 
+/** Each line asks whether all conditions around it hold. */
+const MAX_BRANCHES = 100
 const TAG = /^\s*(name|version|release|epoch)\s*:\s*(\S.*)$/i
 const SECTION =
   /^%(description|prep|generate_buildrequires|conf|build|install|check|clean|files|changelog|pre|preun|post|postun|pretrans|posttrans|preuntrans|postuntrans|verifyscript|verify|trigger\w*|filetrigger\w*|transfiletrigger\w*|sourcelist|patchlist)\b/
@@ -86,6 +88,7 @@ class SpecReader {
       branch.taken = !branch.any && (word === 'else' || this.#holds(word.replace('el', ''), rest))
       branch.any ||= branch.taken
     } else {
+      if (this.#branches.length === MAX_BRANCHES) throw new MacroBudgetError('nested too deep')
       const taken = this.#branches.every((it) => it.taken) && this.#holds(word, rest)
       this.#branches.push({ taken, any: taken })
     }
@@ -142,11 +145,14 @@ class SpecReader {
 function* logicalLines(text: string): Generator<string> {
   const lines = text.split(/\r?\n/)
   for (let at = 0; at < lines.length; at += 1) {
-    let line = lines[at] ?? ''
-    while (/^\s*%(define|global)\b/.test(line) && line.endsWith('\\') && at + 1 < lines.length) {
-      at += 1
-      line = `${line.slice(0, -1)}\n${lines[at] ?? ''}`
+    const line = lines[at] ?? ''
+    if (!/^\s*%(define|global)\b/.test(line)) {
+      yield line
+      continue
     }
-    yield line
+    const from = at
+    while (lines[at]?.endsWith('\\') && at + 1 < lines.length) at += 1
+    const pieces = lines.slice(from, at + 1)
+    yield pieces.map((it, n) => (from + n < at ? it.slice(0, -1) : it)).join('\n')
   }
 }

@@ -3,6 +3,7 @@ import { checkCardYaml } from '../../../src/domain/cards/card-check.js'
 import { readFrontMatter } from '../../../src/domain/cards/front-matter.js'
 import { parseCommit } from '../../../src/git/reads.js'
 import { trimEnd, trimSlashes } from '../../../src/lib/trim-ends.js'
+import { parseRpmSpec } from '../../../src/protocol/rpm-spec.js'
 
 /*
  * Texts that took minutes, on the one thread that everybody shares, when patterns read them: each is as long as a request
@@ -35,6 +36,16 @@ test('a card of many keys, and one of lines that might all begin it', () => {
   expect(checkCardYaml(`---\n${twice}---\n`, 'model').errors).toEqual([
     'Map keys must be unique: "a"',
     'Map keys must be unique: "c"',
+  ])
+})
+
+test('a spec file of conditions in conditions, and one of a single definition', () => {
+  const head = 'Name: a\nVersion: 1\nRelease: 2\n'
+  const known = [{ name: 'a', epoch: null, version: '1', release: '2' }]
+  expect(parseRpmSpec(head + '%if 1\n'.repeat(LONG / 6))).toEqual(known)
+  expect(parseRpmSpec(`${head}%define b ${'\\\n'.repeat(LONG / 2)}`)).toEqual(known)
+  expect(parseRpmSpec('%define b 1\\\n2\nName: a\nVersion: %{b}\nRelease: 2\n')).toEqual([
+    { ...known[0], version: '1' },
   ])
 })
 
