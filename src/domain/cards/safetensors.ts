@@ -9,6 +9,8 @@ import type { SafetensorsCount } from './card.js'
  */
 const MAX_HEADER_BYTES = 8 * 1024 * 1024
 const MAX_SHARDS = 128
+/** The format has about twenty; each is kept with the card, and told with it. */
+const MAX_DTYPES = 64
 const AT_ONCE = 8
 const FIRST_READ = 64 * 1024
 
@@ -18,7 +20,10 @@ const Header = z.record(
   z.string(),
   z.object({ dtype: z.string().max(20), shape: z.array(z.int().min(0)).max(32) }).or(z.unknown()),
 )
-const Tensor = z.object({ dtype: z.string().max(20), shape: z.array(z.int().min(0)).max(32) })
+const Tensor = z.object({
+  dtype: z.string().regex(/^[A-Za-z]\w{0,19}$/),
+  shape: z.array(z.int().min(0)).max(32),
+})
 
 /** Counts over the shards of one model. Undefined when a header cannot be read: half a count would be a wrong one. */
 export async function countParameters(
@@ -35,6 +40,7 @@ export async function countParameters(
       if (!count) return undefined
       for (const [dtype, n] of count) parameters[dtype] = (parameters[dtype] ?? 0) + n
     }
+    if (Object.keys(parameters).length > MAX_DTYPES) return undefined
   }
   return { parameters, total: Object.values(parameters).reduce((sum, it) => sum + it, 0) }
 }
@@ -59,6 +65,7 @@ async function countFile(
     const n = shape.reduce((product, it) => product * it, 1)
     if (!Number.isSafeInteger(n)) return undefined
     counts.set(dtype, (counts.get(dtype) ?? 0) + n)
+    if (counts.size > MAX_DTYPES) return undefined
   }
   return counts
 }
