@@ -78,6 +78,10 @@ export function addBackgroundWork(parts: BackgroundParts, log: Logger): void {
     const repo = await stores.repos.findById(job.key)
     if (repo?.state === 'ready') await languages.count(repo)
   })
+  jobs.handle('repo.shown', async (job) => {
+    const repo = await stores.repos.findById(job.key)
+    if (repo) await bundles.dropHidden(repo)
+  })
   jobs.handleEvery('repo.bundles', BUNDLES_SECONDS, (_, signal) =>
     bundles.refreshAll(signal, (err, repo) => log.warn({ err, repo: repo.id }, 'no bundle made')),
   )

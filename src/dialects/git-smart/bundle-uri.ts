@@ -6,7 +6,7 @@ import { parseRepoPath, repoUrlPath } from '../../protocol/repo-path.js'
 import type { GitRequest } from './parts.js'
 
 /** How long a link to the object store lasts: a clone asks for it at once. */
-const LINK_SECONDS = 3600
+const LINK_SECONDS = 600
 
 /**
  * The answer to `command=bundle-uri` (gitprotocol-v2(5), gitformat of the keys: git-config(1) `bundle.*`): one bundle, or

@@ -14,14 +14,7 @@ import {
   parseFetchV2,
 } from '../../protocol/git-fetch.js'
 import { commandOf } from '../../protocol/git-v2.js'
-import {
-  FLUSH,
-  type Packet,
-  PktLineError,
-  parsePackets,
-  pktLine,
-  readPacket,
-} from '../../protocol/pkt-line.js'
+import { FLUSH, PktLineError, parsePackets, pktLine, readPacket } from '../../protocol/pkt-line.js'
 import { advertiseReceivePack } from '../../protocol/receive-pack.js'
 import { sendBundleList } from './bundle-uri.js'
 import { sendDumbRefs } from './dumb.js'
@@ -84,15 +77,17 @@ export async function uploadPack(it: GitRequest): Promise<void> {
   const { head, rest } = small
     ? { head: small, rest: nothing() }
     : await peek(capped(bodyStream(req), MAX_FETCH_REQUEST_BYTES))
-  const first = firstPacket(head)
-  if (isV2(protocol) && commandOf(first) === 'ls-refs') {
+  if (!readable(() => readPacket(head, 0)))
+    throw new HubError('invalid_input', 'The request is cut off.')
+  const command = isV2(protocol) ? commandIn(head) : undefined
+  if (command === 'ls-refs') {
     const message = Buffer.concat([head, await all(rest, MAX_LS_REFS_BYTES)])
     const answer = await listRefs(parts, opened.repo, message)
     res.setHeader('Content-Type', typeOf('upload-pack', 'result'))
     sendWhole(res, answer)
     return
   }
-  if (isV2(protocol) && commandOf(first) === 'bundle-uri') return sendBundleList(it)
+  if (command === 'bundle-uri') return sendBundleList(it)
   const message = await upTo(head, rest, MAX_KEPT_FETCH_BYTES)
   const signal = abortSignalOf(res)
   const request = readFetch(it, message)
@@ -210,10 +205,15 @@ async function peek(stream: Readable): Promise<{ head: Buffer; rest: AsyncIterat
   return { head, rest }
 }
 
-function firstPacket(head: Buffer): Packet {
-  const first = readable(() => readPacket(head, 0))
-  if (!first) throw new HubError('invalid_input', 'The request is cut off.')
-  return first.packet
+/** It stands before the delimiter; git puts capabilities in front of `bundle-uri` and behind the others. */
+function commandIn(head: Buffer): string | undefined {
+  let at = 0
+  for (;;) {
+    const found = readable(() => readPacket(head, at))
+    const command = found && commandOf(found.packet)
+    if (command || found?.packet.type !== 'data') return command
+    at = found.next
+  }
 }
 
 async function* joined(head: Buffer, rest: AsyncIterator<Buffer>): AsyncGenerator<Buffer> {

@@ -86,6 +86,11 @@ export class Bundles {
     if (offered) await this.#store.delete(offered.key)
   }
 
+  /** Takes a bundle away at once that may not be offered any more; links that were given out end with its bytes. */
+  async dropHidden(repo: Repo): Promise<void> {
+    if (!this.#mayHave(repo)) await this.drop(repo.id)
+  }
+
   async drop(id: RepoId): Promise<void> {
     const bundle = await this.#kept(id)
     await this.#settings.remove(nameOf(id))

@@ -213,6 +213,8 @@ export function repoStore(db: Db): RepoStore {
         const otherPool = poolOf(before.visibility) !== poolOf(after.visibility)
         if (otherPool && requireRoom) await requireFits(tx, id, 0, { ownLimit: false })
         const opened = before.visibility !== after.visibility
+        if (opened || before.gate !== after.gate || before.disabled !== after.disabled)
+          await enqueueJob(tx, { kind: 'repo.shown', key: id })
         await addEvents(tx, [
           opened
             ? { ...event, data: { ...event.data, visibilityBefore: before.visibility } }
