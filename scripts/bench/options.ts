@@ -40,7 +40,7 @@ export const HELP = `npm run bench -- [options]
   --grow AXIS=1,10,100 repeats the rows with that many times the commits, files or refs, the hub beside http-backend
   --grow all           the same with 1, then 10 and 100 times each of them; both take the growth scale and rows for it
   --hub FILE           another build's main.js (default dist/main.js)
-  --hub-args "..."     more arguments for serve, for example "--workers 2"
+  "--hub-args=..."     more arguments for serve, for example "--hub-args=--workers 2"
   --tmp DIR            temporary files (default: the system's); the full scale needs 40 GB there
   --no-fsck            leaves out git fsck of the hub's repositories at the end
 `
