@@ -6,6 +6,7 @@ import { execFile } from 'node:child_process'
  */
 export function syncFileSystem(path: string): Promise<boolean> {
   return new Promise((resolve) => {
-    execFile('sync', ['-f', path], (err) => resolve(err === null))
+    const env = { PATH: process.env.PATH }
+    execFile('sync', ['-f', path], { env }, (err) => resolve(err === null))
   })
 }
