@@ -6,7 +6,6 @@ import { execFile } from 'node:child_process'
  */
 export function syncFileSystem(path: string): Promise<boolean> {
   return new Promise((resolve) => {
-    const env = { PATH: process.env.PATH }
-    execFile('sync', ['-f', path], { env }, (err) => resolve(err === null))
+    execFile('sync', ['-f', path], (err) => resolve(err === null))
   })
 }
