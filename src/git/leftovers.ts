@@ -1,5 +1,6 @@
 import { lstat, readdir, readFile, readlink, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { settleReplacement } from './replace-refs.js'
 import { pushesInFlight } from './service.js'
 
 /*
@@ -13,6 +14,7 @@ import { pushesInFlight } from './service.js'
  */
 const IN_REPOSITORY =
   /^(.+\.lock|packed-refs\.new|fast_import_crash_\d+|gc\.pid|packhorse-gone-.+)$/
+const REPLACED = /\/packhorse-gone-[^/]+$/
 const IN_OBJECTS = /^tmp_objdir-/
 const IN_PACK = /^(tmp_|\.tmp-|.+\.lock$)/
 const IN_FANOUT = /^tmp_obj_/
@@ -39,6 +41,13 @@ export async function sweepRepository(directory: string): Promise<number> {
   if (found.length === 0) return 0
   // our own pushes and commits leave marks, see service.ts
   const used = (await pushesInFlight(directory)) > 0 || (await isInUse(directory))
+  const isSame = async ({ path, mark, changedAt }: (typeof found)[number]) =>
+    (await markOf(path))?.mark === mark && Date.now() - changedAt >= SETTLED_MS
+  for (const it of found.filter(({ path }) => REPLACED.test(path))) {
+    // its locks keep others out until it is settled
+    if (used || !(await isSame(it))) return found.length
+    await settleReplacement(directory, it.path)
+  }
   let left = 0
   for (const { path, mark, changedAt } of found) {
     const now = await markOf(path)

@@ -13,12 +13,14 @@ import { mapLimited } from '../lib/map-limited.js'
  * once, their locks with them:
  *   packed-refs.lock refs/**.lock       made exclusively; then the refs are read again and compared
  *   packed-refs.new -> packed-refs      holds the one ref, and hidden ones, which stay
- *   refs/* -> packhorse-gone-<id>/*     no refs any more; removed by and by
+ *   refs/* -> packhorse-gone-<id>/*     no refs any more; removed by and by. refs/heads is the last, and what counts
  * A git that is just making another ref finds its lock gone and refuses; a ref that it made at the last moment is put
- * back. Who dies between the last two leaves those refs that were loose, as git does.
+ * back. packhorse-gone-<id>/.packed-refs is the packed-refs of before, so that who dies before refs/heads has moved leaves
+ * what is undone while the locks still stand, see leftovers.ts.
  */
 const PACKED_HEADER = '# pack-refs with: peeled fully-peeled sorted \n'
 const HIDDEN = 'packhorse'
+const PACKED_BEFORE = '.packed-refs'
 const AT_ONCE = 16
 
 /**
@@ -40,6 +42,7 @@ export async function replaceRefs(
     const unlock = await lockAll(directory, names, join(gone, '.lock'))
     try {
       if (read().digest !== from.digest) throw changed()
+      await keepPacked(directory, gone)
       await writePacked(directory, only)
     } catch (err) {
       await unlock()
@@ -47,6 +50,7 @@ export async function replaceRefs(
       throw err
     }
     await moveAside(directory, gone)
+    await rm(join(gone, PACKED_BEFORE))
     await putBackOthers(directory, gone, new Set(names))
     await Promise.all([sync(join(directory, 'refs')), sync(directory)])
     return () => rm(gone, { recursive: true, force: true })
@@ -108,6 +112,33 @@ async function lock(path: string, empty?: string): Promise<void> {
   }
 }
 
+/** What a `replaceRefs` left whose process died: undone, unless `refs/heads` has moved and so it is done. */
+export async function settleReplacement(directory: string, gone: string): Promise<void> {
+  const before = join(gone, PACKED_BEFORE)
+  const there = await readdir(gone)
+  if (!there.includes('heads') && there.includes(PACKED_BEFORE)) {
+    await putBackOthers(directory, gone, new Set())
+    await rename(before, join(directory, 'packed-refs'))
+  }
+  // before the folders: without them it would look as if they had not moved
+  await rm(before, { force: true })
+  await rm(gone, { recursive: true, force: true })
+}
+
+/** The file itself, by another name: it is never written to, only replaced. */
+async function keepPacked(directory: string, gone: string): Promise<void> {
+  const path = join(directory, 'packed-refs')
+  try {
+    await link(path, join(gone, PACKED_BEFORE))
+  } catch (err) {
+    // there is none, or the file system has no links
+    const isAbsent = (err as NodeJS.ErrnoException).code === 'ENOENT'
+    const copy = join(gone, `${PACKED_BEFORE}.new`)
+    await writeFile(copy, isAbsent ? '' : await readFile(path), { flush: true })
+    await rename(copy, join(gone, PACKED_BEFORE))
+  }
+}
+
 async function writePacked(
   directory: string,
   only: { readonly name: string; readonly oid: GitOid },
@@ -132,8 +163,8 @@ async function writePacked(
 /** The folders and files right below refs/. New folders stand in their place: git keeps these two. */
 async function moveAside(directory: string, gone: string): Promise<void> {
   const refs = join(directory, 'refs')
-  for (const name of await readdir(refs))
-    if (name !== HIDDEN) await rename(join(refs, name), join(gone, name))
+  const others = (await readdir(refs)).filter((it) => it !== HIDDEN && it !== 'heads')
+  for (const name of [...others, 'heads']) await rename(join(refs, name), join(gone, name))
   for (const name of ['heads', 'tags']) await mkdir(join(refs, name), { recursive: true })
 }
 

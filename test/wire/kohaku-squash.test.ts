@@ -209,7 +209,10 @@ async function stalledPush(
 }
 
 test('pushes that stand still do not hold up a squash, and nothing is pruned under them', async () => {
-  const hub = await startTestHub({ PACKHORSE_JOB_INTERVAL_MS: '60000' })
+  const hub = await startTestHub({
+    PACKHORSE_JOB_INTERVAL_MS: '60000',
+    PACKHORSE_PACK_PROCESSES: '4',
+  })
   const ada = await hub.user('ada')
   const dir = await tempDir()
   await hub.api('/api/repos/create', { as: ada, body: { name: 'm' } })

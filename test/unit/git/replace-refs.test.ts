@@ -1,7 +1,8 @@
 import { spawnSync } from 'node:child_process'
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { beforeEach, expect, test } from 'vitest'
+import { sweepRepository } from '../../../src/git/leftovers.js'
 import { RefReader } from '../../../src/git/refs.js'
 import { replaceRefs } from '../../../src/git/replace-refs.js'
 import { gitOk, tempDir } from '../../support/hub.js'
@@ -114,3 +115,27 @@ test('while it goes on git can change none of the refs, and a new one is not los
     `${root} refs/heads/main`,
   ])
 })
+
+/** As a process leaves it that dies after these folders of refs have moved. */
+async function diedAfter(moved: readonly string[]): Promise<void> {
+  const gone = join(dir, 'packhorse-gone-0123')
+  await mkdir(gone)
+  await copyFile(join(dir, 'packed-refs'), join(gone, '.packed-refs'))
+  for (const it of ['packed-refs', 'refs/heads/main', 'refs/heads/topic/1', 'refs/pr/1'])
+    await writeFile(join(dir, `${it}.lock`), '')
+  await writeFile(join(dir, 'packed-refs'), `# pack-refs with: sorted \n${root} refs/heads/main\n`)
+  for (const it of moved) await rename(join(dir, 'refs', it), join(gone, it))
+}
+
+for (const moved of [[], ['tags', 'pr'], ['tags', 'pr', 'heads']])
+  test(`a process that died with ${moved.length} folders moved did nothing, or all of it`, async () => {
+    const visible = async () => (await refs()).filter((it) => !it.includes('/packhorse/'))
+    const before = await visible()
+    await diedAfter(moved)
+    // what is a moment old may belong to somebody alive
+    expect(await sweepRepository(dir)).toBeGreaterThan(0)
+    await expect.poll(() => sweepRepository(dir), { timeout: 10_000, interval: 200 }).toBe(0)
+    expect(await visible()).toEqual(moved.includes('heads') ? [`${root} refs/heads/main`] : before)
+    expect(await leftBehind()).toEqual([])
+    await gitOk(dir, ['pack-refs', '--all', '--prune'])
+  })
