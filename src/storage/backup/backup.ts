@@ -5,6 +5,7 @@ import type { GitEngine, ObjectStore } from '../../domain/ports.js'
 import type { Repo } from '../../domain/types.js'
 import { linkOrCopy } from '../../lib/link-or-copy.js'
 import { hasEnded, PROCESS_INSTANCE } from '../../lib/process-instance.js'
+import { syncFileSystem } from '../../lib/sync-file-system.js'
 import { openStores, type Stores } from '../db/index.js'
 import { copySecretKey } from '../secret-key.js'
 import {
@@ -133,7 +134,7 @@ async function copyObjects({ store, onProgress }: BackupParts, directory: string
   let bytes = 0
   if (!store.localPath) return { names, bytes }
   for await (const { key, size } of store.list('')) {
-    if (/^(incoming|parts|bundles)\//.test(key)) continue // made anew
+    if (/^(incoming|parts|bundles|journal)\//.test(key)) continue // made anew, or files already
     const done = linkOrCopy(store.localPath(key), join(directory, 'objects', key), { link: true })
     // what goes away meanwhile is either not named by the database or found missing below
     await done.catch((err: NodeJS.ErrnoException) => {
@@ -143,6 +144,8 @@ async function copyObjects({ store, onProgress }: BackupParts, directory: string
     bytes += size
     onProgress('objects', names.size, names.size)
   }
+  // the newest small ones may be in the page cache only, and a link is no copy (decision 013)
+  await syncFileSystem(directory)
   return { names, bytes }
 }
 
