@@ -80,3 +80,20 @@ test('jobs of one kind take turns, failed ones come again, and no more than four
   expect(seen.length).toBe(21)
   expect((await stores.jobs.counts()).failing).toBe(7)
 })
+
+test('a job that asks to come again later does not come at once', async () => {
+  const hub = await startTestHub()
+  const { jobs, stores } = hub.domain
+  let runs = 0
+  jobs.handle('test.again', async () => {
+    runs += 1
+    if (runs < 5) await stores.jobs.enqueue({ kind: 'test.again', key: 'a', delayMs: 60_000 })
+  })
+  await stores.jobs.enqueue({ kind: 'test.again', key: 'a' })
+  await jobs.drain()
+  expect(runs).toBe(1)
+  // sooner than it asked for: the sooner time counts
+  await stores.jobs.enqueue({ kind: 'test.again', key: 'a' })
+  await jobs.drain()
+  expect(runs).toBe(2)
+})

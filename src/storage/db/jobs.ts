@@ -36,7 +36,9 @@ export async function enqueueJob(
     .onConflict((oc) =>
       oc.columns(['kind', 'key']).doUpdateSet({
         data,
-        run_after: sql`case when job.run_after < ${runAfter} then job.run_after else ${runAfter} end`,
+        // of a job that runs it is the time of that run, unless it was told to run again already
+        run_after: sql`case when job.run_after < ${runAfter} and (job.lease_owner is null or job.attempts < 0)
+          then job.run_after else ${runAfter} end`,
         // told to run again while it runs: `finish` then leaves it in place
         attempts: sql`case when job.lease_owner is null then job.attempts else -1 end`,
       }),
