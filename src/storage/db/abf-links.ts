@@ -80,8 +80,8 @@ export async function putOnPersonalShelf(tx: Tx, repoId: string): Promise<void> 
     join platform p on p.personal_of = r.namespace_id
     join shelf s on s.platform_id = p.id and s.name = 'main'
     where r.id = ${repoId} and not exists (
-      select 1 from shelf_project l join shelf s2 on s2.id = l.shelf_id join repo r2 on r2.id = l.repo_id
-      where s2.platform_id = p.id and r2.id <> r.id and r2.state = 'ready' and lower(r2.name) = lower(r.name))
+      select 1 from shelf s2 join shelf_project l on l.shelf_id = s2.id
+      where s2.platform_id = p.id and l.repo_id <> r.id and l.shown <> '' and lower(l.name) = lower(r.name))
     on conflict do nothing`.execute(tx)
 }
 
@@ -100,8 +100,8 @@ export async function keepLinksRight(
     join platform p on p.id = s.platform_id
     join repo r on r.id = l.repo_id
     where l.repo_id = ${repoId} and exists (
-      select 1 from shelf_project l2 join shelf s2 on s2.id = l2.shelf_id join repo r2 on r2.id = l2.repo_id
-      where s2.platform_id = p.id and r2.id <> r.id and r2.state = 'ready' and lower(r2.name) = lower(r.name))`.execute(
+      select 1 from shelf s2 join shelf_project l2 on l2.shelf_id = s2.id
+      where s2.platform_id = p.id and l2.repo_id <> r.id and l2.shown <> '' and lower(l2.name) = lower(r.name))`.execute(
     tx,
   )
   if (clashes.rows.some((it) => it.type === 'main'))

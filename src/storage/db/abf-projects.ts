@@ -14,12 +14,11 @@ export function projectStore(db: Db): ProjectStore {
           .selectFrom('shelf as wanted')
           .innerJoin('shelf', 'shelf.platform_id', 'wanted.platform_id')
           .innerJoin('shelf_project', 'shelf_project.shelf_id', 'shelf.id')
-          .innerJoin('repo', 'repo.id', 'shelf_project.repo_id')
-          .select('repo.id')
+          .select('shelf_project.repo_id')
           .where('wanted.id', '=', shelfId)
-          .where('repo.state', '=', 'ready')
+          .where('shelf_project.shown', '<>', '')
           .where(
-            sql<boolean>`lower(repo.name) = (select lower(name) from repo where id = ${repoId})`,
+            sql<boolean>`lower(shelf_project.name) = (select lower(name) from repo where id = ${repoId})`,
           )
           .limit(1)
           .executeTakeFirst()

@@ -18,6 +18,7 @@ import { space } from './0018-space.js'
 import { endpoint } from './0019-endpoint.js'
 import { cardPapers } from './0020-card-papers.js'
 import { longLists } from './0022-long-lists.js'
+import { projectNames } from './0023-project-names.js'
 
 /** In order, append-only: a shipped migration never changes. */
 export const MIGRATIONS: Record<string, Migration> = {
@@ -40,4 +41,5 @@ export const MIGRATIONS: Record<string, Migration> = {
   '0019-endpoint': endpoint,
   '0020-card-papers': cardPapers,
   '0022-long-lists': longLists,
+  '0023-project-names': projectNames,
 }
