@@ -5,7 +5,6 @@ import { join, resolve } from 'node:path'
 import type { Closer } from '../../src/lib/closer.js'
 import { cachedRepository, cachedWithBitmaps } from './generate/cache.js'
 import type { RepositorySize } from './generate/repository.js'
-import { GROWTH_SIDES } from './growth.js'
 import { exists } from './lib/exists.js'
 import { Git } from './lib/git.js'
 import type { Missing } from './lib/row.js'
@@ -82,8 +81,7 @@ export class Bench {
       ...(apache ? [apacheSide(apache, git)] : []),
       ...(softServe ? [softServeSide(softServe, git)] : []),
     ]
-    const sides =
-      options.grow.length > 0 ? all.filter(({ name }) => GROWTH_SIDES.includes(name)) : all
+    const sides = all.filter(({ name }) => name === 'hub' || isWanted(options, name))
     return new Bench(closer, { options, dir, git, nginx, hub, sides, softServe })
   }
 
@@ -160,8 +158,12 @@ export class Bench {
   }
 
   get lfsPeerNames(): readonly string[] {
-    return LFS_PEERS
+    return LFS_PEERS.filter((it) => isWanted(this.options, it))
   }
+}
+
+function isWanted({ peers }: Options, name: string): boolean {
+  return peers?.includes(name) ?? true
 }
 
 async function startHub(options: Options, data: string): Promise<Hub> {

@@ -18,9 +18,6 @@ export const GROWTH_ROWS = [
   'squash',
 ] as const
 
-/** The same at every size, so that a column says nothing about the servers but how they grow. */
-export const GROWTH_SIDES: readonly string[] = ['hub', 'http-backend']
-
 export function grownSize({ axis, factor }: Growth, base: RepositorySize): RepositorySize {
   return { ...base, [axis]: base[axis] * factor }
 }

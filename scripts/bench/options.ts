@@ -5,6 +5,8 @@ export interface Options {
   readonly scale: keyof typeof sizes
   readonly runs: number
   readonly only: readonly string[]
+  /** Servers beside the hub; undefined = all. */
+  readonly peers: readonly string[] | undefined
   readonly peersOnly: boolean
   readonly json: string | undefined
   readonly tmp: string | undefined
@@ -26,6 +28,9 @@ export interface Growth {
   readonly factor: number
 }
 
+/** How the cost grows is shown beside one peer. */
+const GROWTH_PEERS: readonly string[] = ['http-backend']
+
 export const HELP = `npm run bench -- [options]
 
   --scale small|full   10 MB / 11,000 objects / 100 refs, or 300 MB / 420,000 / 1,000 (default full; growth: what
@@ -34,6 +39,7 @@ export const HELP = `npm run bench -- [options]
   --only ROW,ROW       these rows, or all whose name starts so (see --list)
   --list               names the rows and ends
   --peers-only         without the hub: proves the rig
+  --peers NAME,NAME    of the git and LFS servers only these; nginx static and what is no server stay
   --json FILE          also writes the figures there
   --commits N --files N --refs N --blob-bytes N    another size of the generated repository
   --repositories N     repositories for the list rows (default 100 small, 100000 full)
@@ -56,6 +62,7 @@ export function readOptions(argv: readonly string[]): Options | 'help' {
       only: { type: 'string', default: '' },
       list: { type: 'boolean', default: false },
       'peers-only': { type: 'boolean', default: false },
+      peers: { type: 'string' },
       json: { type: 'string' },
       tmp: { type: 'string' },
       commits: { type: 'string' },
@@ -78,6 +85,7 @@ export function readOptions(argv: readonly string[]): Options | 'help' {
     runs: count('--runs', values.runs, scale === 'full' ? 5 : 3),
     only: values.only.split(',').filter(Boolean),
     peersOnly: values['peers-only'],
+    peers: values.peers?.split(',').filter(Boolean) ?? (grow.length > 0 ? GROWTH_PEERS : undefined),
     json: values.json,
     tmp: values.tmp,
     hub: values.hub,
