@@ -71,7 +71,15 @@ export function s3Parts(bucket: Bucket, verify: ObjectStore['verify']): PartUplo
     },
     async complete(key, uploadId, expect, signal) {
       const held = await listParts(bucket, key, uploadId)
-      const mine = held !== undefined && (await assemble(bucket, key, uploadId, held, expect))
+      let mine = false
+      try {
+        mine = held !== undefined && (await assemble(bucket, key, uploadId, held, expect))
+      } catch (err) {
+        // whoever completes it at this moment takes the parts away before the object shows
+        return await retryMissing(() => verify(key, expect, signal), SHOW_MS).catch(() =>
+          Promise.reject(err),
+        )
+      }
       try {
         // without an upload only its finished object can be meant: an earlier call, or one that is at it right now
         const patience = held && !mine ? ASSEMBLY_MS : SHOW_MS
