@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { chmod, mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises'
 import { type IncomingMessage, request } from 'node:http'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -277,6 +277,91 @@ describe('a clone of a repository that is packed', () => {
       expect(await clone('pruned')).toEqual([1, 1])
     },
   )
+})
+
+describe('a recipe for an answer', () => {
+  const recipes = async () =>
+    (await cacheFiles()).filter((it) => it.endsWith('.recipe')).map((it) => join(cacheDir(), it))
+  let wants: string[]
+
+  beforeEach(async () => {
+    // no answer of this size could be kept whole
+    hub = await startTestHub({ PACKHORSE_FETCH_CACHE_BYTES: '1MB' })
+    ada = await hub.user('ada')
+    dir = await tempDir()
+    await createRepo(hub, ada, 'repo')
+    url = hub.gitUrl('ada/repo.git', ada)
+    work = await initWork(dir, 'work', { files: { 'big.bin': randomBytes(17_000_000) } })
+    await gitOk(work, ['push', '-q', url, 'main'])
+    await hub.domain.squash.prune((await readRepo(hub, 'ada', 'repo')).id, async () => undefined)
+    // what the pack lacks takes more than one packet
+    await commitFiles(work, { 'more.bin': randomBytes(200_000) }, 'more')
+    await gitOk(work, ['push', '-q', url, 'main'])
+    wants = [await gitOk(work, ['rev-parse', 'main'])]
+  })
+
+  test('serves many at once and takes next to no disk', async () => {
+    const replies = await Promise.all(Array.from({ length: 8 }, () => askFor(wants)))
+    expect(counts()).toMatchObject({ made: 1, copied: 1 })
+    for (const { status, body, headers } of replies) {
+      expect([status, headers['content-length']]).toEqual([200, String(body.length)])
+      expect(body.equals(replies[0]?.body as Buffer)).toBe(true)
+    }
+    const [recipe = '', ...others] = await recipes()
+    expect(others).toEqual([])
+    expect((await stat(recipe)).size).toBeLessThan(300_000)
+    for (const version of ['0', '1', '2']) {
+      const config = ['-c', `protocol.version=${version}`]
+      await gitOk(dir, [...config, 'clone', '-q', '--mirror', url, version])
+      await expectClean(join(dir, version))
+    }
+  })
+
+  test('whose sum was not noted yet gets it from who reads it next', async () => {
+    const first = await askFor(wants)
+    const [recipe = ''] = await recipes()
+    const whole = await readFile(recipe)
+    expect(whole.subarray(-20).equals(first.body.subarray(-24, -4))).toBe(true)
+    for (const missing of [20, 7]) {
+      await truncate(recipe, whole.length - missing)
+      expect((await askFor(wants)).body.equals(first.body)).toBe(true)
+      expect((await readFile(recipe)).equals(whole)).toBe(true)
+    }
+    expect(counts().made).toBe(1)
+  })
+
+  test('that is cut off, or whose pack is no longer the same, is made anew', async () => {
+    const first = await askFor(wants)
+    const [recipe = ''] = await recipes()
+    await truncate(recipe, 100_000)
+    expect((await askFor(wants)).body.length).toBe(first.body.length)
+    expect(counts().made).toBe(2)
+    await writeFile(recipe, '{')
+    expect((await askFor(wants)).body.length).toBe(first.body.length)
+    expect(counts().made).toBe(3)
+    const bare = await bareDir(hub, 'ada', 'repo')
+    await gitOk(bare, ['-c', 'core.compression=0', 'repack', '-q', '-adfb'])
+    await gitOk(dir, ['clone', '-q', '--mirror', url, 'repacked'])
+    await expectClean(join(dir, 'repacked'))
+    expect(counts().made).toBe(4)
+  })
+
+  test('survives a restart, and goes with what may be asked for', async () => {
+    const first = await askFor(wants)
+    await hub.close()
+    hub = await startTestHub({ PACKHORSE_DATA: hub.dataDir })
+    expect((await askFor(wants)).body.equals(first.body)).toBe(true)
+    expect(counts()).toMatchObject({ made: 0, hits: 1 })
+    const { id } = await readRepo(hub, 'ada', 'repo')
+    await hub.domain.squash.prune(id, async () => undefined)
+    expect(await recipes()).toEqual([])
+    expect(isPack((await askFor(wants)).body)).toBe(true)
+    const bare = await bareDir(hub, 'ada', 'repo')
+    await gitOk(bare, ['update-ref', 'refs/heads/main', `${wants[0]}~1`])
+    const before = uses()
+    await askFor(wants)
+    expect(uses()).toBe(before)
+  })
 })
 
 describe('what is no longer permitted is not given', () => {

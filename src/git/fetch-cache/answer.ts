@@ -8,9 +8,14 @@ const TOUCH_AFTER_MS = 60_000
 /** A whole one; its time of use is noted. */
 export async function keptAnswer(file: FileHandle, path: string): Promise<FetchAnswer> {
   const { size, mtimeMs } = await file.stat()
-  const now = new Date()
-  if (now.getTime() - mtimeMs > TOUCH_AFTER_MS) await utimes(path, now, now).catch(() => undefined)
+  await noteUse(path, mtimeMs)
   return answerOf(file, { reach: async () => size }, size)
+}
+
+/** Its modification time says when it was asked for last; `usedAt` is what it says now, in milliseconds. */
+export async function noteUse(path: string, usedAt: number): Promise<void> {
+  const now = new Date()
+  if (now.getTime() - usedAt > TOUCH_AFTER_MS) await utimes(path, now, now).catch(() => undefined)
 }
 
 /** Of `size` bytes where that is known already. */

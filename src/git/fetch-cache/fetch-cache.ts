@@ -6,13 +6,17 @@ import { LRUCache } from 'lru-cache'
 import { HubError } from '../../domain/errors.js'
 import type { FetchAnswer, FetchClient, RefSnapshot } from '../../domain/ports.js'
 import type { ObjectFormat, RepoId } from '../../domain/types.js'
+import { abortable } from '../../lib/abortable.js'
 import { type FetchRequest, formatFetch } from '../../protocol/git-fetch.js'
 import type { Admission, Lane } from '../admission.js'
-import { answerOf, keptAnswer } from './answer.js'
+import { answerOf, keptAnswer, noteUse } from './answer.js'
 import { CacheFiles } from './files.js'
 import { type Growth, LocalGrowth, RemoteGrowth } from './growth.js'
-import { PackJoiner } from './joined-pack.js'
+import { joinedAnswer } from './joined-answer.js'
 import { appendTo, runUploadPack } from './make-answer.js'
+import { PackFinder } from './pack-finder.js'
+import { PackSums } from './pack-sums.js'
+import { Recipe, writeRecipe } from './recipe.js'
 import { type Tips, tipsOf } from './tips.js'
 
 /** Raised when the shape of the files, or of what git is asked, changes. */
@@ -42,7 +46,7 @@ export interface FetchCacheCounts {
 class LookAgain extends Error {}
 
 /**
- * Whole answers to fetches, kept as files. An answer holds what its wants reach, and wants are compared with the refs of
+ * Whole answers to fetches, kept as files or as recipes for a pack of the repository. An answer holds what its wants reach, and wants are compared with the refs of
  * this moment before each use: what a repository no longer advertises is not given, however it went.
  */
 export class FetchCache {
@@ -52,7 +56,8 @@ export class FetchCache {
   readonly #tooLarge = new LRUCache<string, true>({ max: 10_000, ttl: REPEAT_WITHIN_MS })
   readonly #askedOnce = new LRUCache<string, true>({ max: 10_000, ttl: REPEAT_WITHIN_MS })
   readonly #abort = new AbortController()
-  readonly #joiner = new PackJoiner()
+  readonly #packs = new PackFinder()
+  readonly #sums = new PackSums(this.#abort.signal)
   readonly #counts = { hits: 0, joined: 0, made: 0, copied: 0 }
 
   constructor(options: FetchCacheOptions) {
@@ -97,7 +102,9 @@ export class FetchCache {
         : undefined,
     }
     for (let attempt = 0; attempt < 8; attempt += 1) {
-      const found = await this.#find(order, signal)
+      const kept = await this.#kept(order)
+      if (kept && attempt === 0) this.#counts.hits += 1
+      const found = kept ?? (await this.#find(order, signal))
       if (found === 'again') continue
       if (!found || permits(tipsOf(readSnapshot()), request)) return found
       // the refs moved while it waited for its turn: git has the last word
@@ -121,16 +128,25 @@ export class FetchCache {
   async close(): Promise<void> {
     this.#abort.abort(new HubError('busy', 'The server is stopping.'))
     await Promise.allSettled([...this.#growing.values()].map((it) => it.ended))
-    await this.#joiner.close()
+    await this.#sums.close()
+  }
+
+  /** An answer that is there, as a file or as a recipe. */
+  async #kept({ id, key }: Order): Promise<FetchAnswer | undefined> {
+    const path = this.#files.answer(id, key)
+    const whole = await open(path, 'r').catch(() => undefined)
+    if (whole) return keptAnswer(whole, path)
+    const recipePath = this.#files.recipe(id, key)
+    const recipe = await Recipe.open(recipePath, this.#options.directoryOf(id))
+    if (!recipe) return undefined
+    await noteUse(recipePath, recipe.usedAt)
+    const sum = this.#sums.of(recipe)
+    sum.catch(() => undefined) // heard by who reads to the end
+    return joinedAnswer(recipe, sum)
   }
 
   async #find(order: Order, signal: AbortSignal): Promise<FetchAnswer | undefined | 'again'> {
     const { id, key } = order
-    const whole = await open(this.#files.answer(id, key), 'r').catch(() => undefined)
-    if (whole) {
-      this.#counts.hits += 1
-      return keptAnswer(whole, this.#files.answer(id, key))
-    }
     const name = `${id}/${key}`
     let mine = this.#growing.get(name)
     if (!mine) {
@@ -203,15 +219,16 @@ export class FetchCache {
     const { signal } = this.#abort
     const giveBack = await this.#options.admission.take(order.lane, order.client, id, signal)
     try {
-      if (await exists(this.#files.answer(id, key))) throw new LookAgain()
-      if (!(await this.#files.makeRoom(await order.estimate()))) {
-        this.#tooLarge.set(name, true)
-        throw new HubError('too_large', 'the answer is too large to be kept')
-      }
+      if (await this.#files.has(id, key)) throw new LookAgain()
       const part = await this.#files.newPart(id, key)
       const file = await open(part, 'wx')
       try {
         if (!(await this.#files.claim(id, key, part))) throw new LookAgain()
+        if (await this.#join(order, part, file, signal)) throw new LookAgain()
+        if (!(await this.#files.makeRoom(await order.estimate()))) {
+          this.#tooLarge.set(name, true)
+          throw new HubError('too_large', 'the answer is too large to be kept')
+        }
         opened(part)
         await this.#write(name, order, { part, file, growth, signal })
       } finally {
@@ -237,13 +254,12 @@ export class FetchCache {
     }, HEARTBEAT_MS)
     try {
       this.#counts.made += 1
-      if (!(await this.#join(order, file, growth, signal)))
-        await runUploadPack(
-          this.#options.directoryOf(id),
-          message,
-          (stdout) => pipeline(stdout, appendTo(file, growth)),
-          signal,
-        )
+      await runUploadPack(
+        this.#options.directoryOf(id),
+        message,
+        (stdout) => pipeline(stdout, appendTo(file, growth)),
+        signal,
+      )
       growth.finish()
       if (!(await this.#fits(growth.size))) {
         this.#tooLarge.set(name, true)
@@ -260,23 +276,20 @@ export class FetchCache {
     }
   }
 
-  /** Puts a whole clone together from what lies on disk; false when git has to make it. */
+  /** Leaves the recipe of a whole clone from what lies on disk; false when git has to make it. */
   async #join(
-    { id, everything }: Order,
-    part: FileHandle,
-    growth: LocalGrowth,
+    { id, key, everything }: Order,
+    part: string,
+    file: FileHandle,
     signal: AbortSignal,
   ): Promise<boolean> {
     if (!everything) return false
-    const directory = this.#options.directoryOf(id)
     const { wants, format } = everything
-    const pack = await this.#joiner.find(directory, wants, format, signal)
-    if (!pack) return false
-    try {
-      await this.#joiner.write(pack, part, growth, signal)
-    } finally {
-      await pack.file.close()
-    }
+    const found = await this.#packs.find(this.#options.directoryOf(id), wants, format, signal)
+    if (!found || !(await this.#files.makeRoom(found.tail.length))) return false
+    await writeRecipe(file, found)
+    await rename(part, this.#files.recipe(id, key))
+    this.#counts.made += 1
     this.#counts.copied += 1
     return true
   }
@@ -336,22 +349,6 @@ function isWhole(request: FetchRequest, tips: Tips): boolean {
   return [...tips.cloned].every((it) => wanted.has(it))
 }
 
-function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const abort = () => reject(signal.reason)
-    if (signal.aborted) return abort()
-    signal.addEventListener('abort', abort, { once: true })
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
-  })
-}
-
 function isMissing(err: unknown): boolean {
   return (err as NodeJS.ErrnoException)?.code === 'ENOENT'
-}
-
-async function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  )
 }

@@ -17,6 +17,7 @@ import { hasEnded, PROCESS_INSTANCE } from '../../lib/process-instance.js'
 /*
  * data/cache/fetches/<repository id>/
  *   <key>                     a whole answer, on disk for good before it got this name
+ *   <key>.recipe              what it is put together from, instead (recipe.ts)
  *   <key>.part-<process>-<n>  an answer that is being written
  *   <key>.claim               which process writes it, into which part, and its size as soon as it is whole
  * Whoever follows a part of another process learns from the claim when it is whole. A claim saves work, no more: were
@@ -29,7 +30,7 @@ export interface Claim {
   readonly size?: number
 }
 
-const ANSWER = /^[0-9a-f]{64}$/
+const ANSWER = /^[0-9a-f]{64}(\.recipe)?$/
 const PART = /^[0-9a-f]{64}\.part-(.+)$/
 const CLAIM = /^([0-9a-f]{64})\.claim$/
 /** Many small answers cost more in directory reads than they save. */
@@ -50,6 +51,16 @@ export class CacheFiles {
 
   answer(id: RepoId, key: string): string {
     return join(this.#root, id, key)
+  }
+
+  recipe(id: RepoId, key: string): string {
+    return `${this.answer(id, key)}.recipe`
+  }
+
+  async has(id: RepoId, key: string): Promise<boolean> {
+    const paths = [this.answer(id, key), this.recipe(id, key)]
+    const found = await Promise.all(paths.map((it) => stat(it).catch(() => undefined)))
+    return found.some((it) => it !== undefined)
   }
 
   async newPart(id: RepoId, key: string): Promise<string> {
