@@ -1,21 +1,22 @@
 import { join } from 'node:path'
-import { sql, type Transaction } from 'kysely'
+import { sql } from 'kysely'
 import { expect, onTestFinished, test } from 'vitest'
 import { GroupCommit } from '../../src/storage/db/group-commit.js'
+import type { HotStatements } from '../../src/storage/db/hot-statements.js'
 import { LateSync } from '../../src/storage/db/late-sync.js'
 import { openDatabase } from '../../src/storage/db/open.js'
-import type { Schema } from '../../src/storage/db/schema.js'
 import { tempDir } from '../support/hub.js'
 
 /** Orders are numbers to insert; `spoilt` fails once it and its whole group are written. */
 async function open(spoilt?: number, options: { syncFails?: boolean } = {}) {
-  const { db } = await openDatabase(':memory:')
+  const opened = await openDatabase(':memory:')
+  const { db } = opened
   onTestFinished(() => db.destroy())
   await sql`create table t (n integer primary key)`.execute(db)
   let begun = 0
   let synced = 0
   const counting = new (class extends LateSync {
-    override transact<T>(work: (tx: Transaction<Schema>) => Promise<T>): Promise<T> {
+    override transact<T>(work: (hot: HotStatements) => T): Promise<T> {
       begun += 1
       return super.transact(work)
     }
@@ -24,9 +25,9 @@ async function open(spoilt?: number, options: { syncFails?: boolean } = {}) {
       synced += 1
       if (options.syncFails) throw new Error('not on the disk')
     }
-  })(db, ':memory:')
-  const group = new GroupCommit<number, string>(counting, async (tx, orders) => {
-    for (const n of orders) await sql`insert into t values (${n})`.execute(tx)
+  })(opened, ':memory:')
+  const group = new GroupCommit<number, string>(counting, (hot, orders) => {
+    for (const n of orders) hot.of('insert into t values (?)').run(n)
     if (spoilt !== undefined && orders.includes(spoilt)) throw new Error('not this one')
     return orders.map((n) => `did ${n}`)
   })
@@ -64,13 +65,14 @@ test('what is committed but cannot be synced is acknowledged to nobody, and done
 
 test('a commit in a file waits for its log, and both connections see it', async () => {
   const file = join(await tempDir(), 'hub.sqlite')
-  const { db } = await openDatabase(file)
+  const opened = await openDatabase(file)
+  const { db } = opened
   onTestFinished(() => db.destroy())
   await sql`create table t (n integer primary key)`.execute(db)
-  const late = new LateSync(db, file)
+  const late = new LateSync(opened, file)
   onTestFinished(() => late.close())
-  const group = new GroupCommit<number, number>(late, async (tx, orders) => {
-    for (const n of orders) await sql`insert into t values (${n})`.execute(tx)
+  const group = new GroupCommit<number, number>(late, (hot, orders) => {
+    for (const n of orders) hot.of('insert into t values (?)').run(n)
     return [...orders]
   })
   expect(await Promise.all([group.run(1), group.run(2)])).toEqual([1, 2])

@@ -1,6 +1,5 @@
-import type { Transaction } from 'kysely'
+import type { HotStatements } from './hot-statements.js'
 import type { LateSync } from './late-sync.js'
-import type { Schema } from './schema.js'
 
 const MAX_GROUP = 64
 
@@ -16,15 +15,12 @@ interface Waiting<Order, Outcome> {
  */
 export class GroupCommit<Order, Outcome> {
   readonly #db: LateSync
-  readonly #work: (tx: Transaction<Schema>, orders: readonly Order[]) => Promise<Outcome[]>
+  readonly #work: (hot: HotStatements, orders: readonly Order[]) => Outcome[]
   #waiting: Waiting<Order, Outcome>[] = []
   #running = false
 
   /** @param work answers the outcomes in the order of the orders. */
-  constructor(
-    db: LateSync,
-    work: (tx: Transaction<Schema>, orders: readonly Order[]) => Promise<Outcome[]>,
-  ) {
+  constructor(db: LateSync, work: (hot: HotStatements, orders: readonly Order[]) => Outcome[]) {
     this.#db = db
     this.#work = work
   }
@@ -54,7 +50,7 @@ export class GroupCommit<Order, Outcome> {
 
   #commit(group: readonly Waiting<Order, Outcome>[]): Promise<Outcome[]> {
     const orders = group.map((it) => it.order)
-    return this.#db.transact((tx) => this.#work(tx, orders))
+    return this.#db.transact((hot) => this.#work(hot, orders))
   }
 
   /** Never rejects: what is committed is not tried again, whether or not it could be synced. */

@@ -34,7 +34,13 @@ import { eventStore } from './events.js'
 import { followStore } from './follows.js'
 import { holdStore } from './holds.js'
 import { jobStore } from './jobs.js'
-import { KeptReads, keepAccountReads, keepRepoReads, keepSettingReads } from './kept-reads.js'
+import {
+  KeptReads,
+  keepAccountReads,
+  keepHoldReads,
+  keepRepoReads,
+  keepSettingReads,
+} from './kept-reads.js'
 import { languageStore } from './languages.js'
 import { LateSync } from './late-sync.js'
 import { lfsStore } from './lfs.js'
@@ -78,6 +84,8 @@ export interface Stores {
   readonly settings: SettingStore
   /** Another text after every write, by whichever process. */
   version(): string
+  /** Another text after every write that may change a right or a lock. */
+  rightsVersion(): string
   check(): Promise<void>
   totals(): Promise<Totals>
   /** A consistent copy of the database as a new file, while others read and write it. */
@@ -86,12 +94,15 @@ export interface Stores {
 }
 
 export async function openStores(file: string, onQuery?: (sql: string) => void): Promise<Stores> {
-  const { db, version } = await openDatabase(file, onQuery)
+  const opened = await openDatabase(file, onQuery)
+  const { db, version, rightsVersion } = opened
   const reads = new KeptReads(version)
-  const late = new LateSync(db, file)
+  // whose answers hold nothing that an upload changes
+  const rights = new KeptReads(rightsVersion)
+  const late = new LateSync(opened, file)
   return {
-    accounts: keepAccountReads(accountStore(db), reads),
-    repos: keepRepoReads(repoStore(db), reads),
+    accounts: keepAccountReads(accountStore(db), rights),
+    repos: keepRepoReads(repoStore(db), reads, rights),
     accessRequests: accessRequestStore(db),
     collections: collectionStore(db),
     papers: paperStore(db),
@@ -99,14 +110,14 @@ export async function openStores(file: string, onQuery?: (sql: string) => void):
     refs: refStore(db),
     files: fileStore(db),
     cards: cardStore(db),
-    lfs: lfsStore(db, late),
+    lfs: lfsStore(opened, late),
     xet: xetStore(db),
     languages: languageStore(db),
     quotas: quotaStore(db),
     discussions: discussionStore(db),
     events: eventStore(db),
     audit: auditStore(db),
-    holds: holdStore(db),
+    holds: keepHoldReads(holdStore(db), rights),
     packages: packageStores(db),
     spaces: spaceStore(db),
     appRuns: appRunStore(db),
@@ -114,8 +125,9 @@ export async function openStores(file: string, onQuery?: (sql: string) => void):
     jobs: jobStore(db),
     webhooks: webhookStore(db),
     deliveries: deliveryQueue(db),
-    settings: keepSettingReads(settingStore(db), reads),
+    settings: keepSettingReads(settingStore(db), rights),
     version,
+    rightsVersion,
     // with the write lock taken: a database that can only be read is not ready
     check: async () => {
       await db.transaction().execute((tx) => sql`select key from setting limit 1`.execute(tx))

@@ -1,15 +1,15 @@
 import { LRUCache } from 'lru-cache'
 import type { AccountStore } from '../../domain/accounts/ports.js'
 import type { SettingStore } from '../../domain/ports.js'
-import type { RepoStore } from '../../domain/repos/ports.js'
+import type { Hold, HoldStore, RepoStore } from '../../domain/repos/ports.js'
 
 const MAX_KEPT = 20_000
 const MAX_KEY = 300
 
 /**
  * What every request asks first (whose token this is, which repository stands at this address, what role somebody has
- * in it), kept exactly as long as nothing at all was written to the database, by this process or by another. So an
- * answer from here is the one that the database would give.
+ * in it), kept exactly as long as nothing that `version` knows of was written to the database, by this process or by
+ * another. So an answer from here is the one that the database would give.
  */
 export class KeptReads {
   readonly #version: () => string
@@ -21,7 +21,8 @@ export class KeptReads {
     this.#version = version
   }
 
-  async get<T>(key: string, read: () => Promise<T>): Promise<T> {
+  /** @param keeps false for answers that change by themselves. */
+  async get<T>(key: string, read: () => Promise<T>, keeps = (_: T) => true): Promise<T> {
     const version = this.#version()
     if (version !== this.#keptVersion) {
       this.#kept.clear()
@@ -31,8 +32,8 @@ export class KeptReads {
     if (known) return known.value as T
     const value = await read()
     // written to meanwhile: nobody can say which state this belongs to
-    if (key.length <= MAX_KEY && this.#version() === version && this.#keptVersion === version)
-      this.#kept.set(key, { value })
+    const same = this.#version() === version && this.#keptVersion === version
+    if (same && key.length <= MAX_KEY && keeps(value)) this.#kept.set(key, { value })
     return value
   }
 }
@@ -46,7 +47,8 @@ export function keepAccountReads(store: AccountStore, reads: KeptReads): Account
   }
 }
 
-export function keepRepoReads(store: RepoStore, reads: KeptReads): RepoStore {
+/** Rows of repositories count bytes; roles in them are rights. */
+export function keepRepoReads(store: RepoStore, reads: KeptReads, rights: KeptReads): RepoStore {
   return {
     ...store,
     findById: (id) => reads.get(`id ${id}`, () => store.findById(id)),
@@ -55,8 +57,14 @@ export function keepRepoReads(store: RepoStore, reads: KeptReads): RepoStore {
         store.findByAddress(address),
       ),
     memberRoles: (id, accountIds) =>
-      reads.get(`roles ${id} ${accountIds.join()}`, () => store.memberRoles(id, accountIds)),
+      rights.get(`roles ${id} ${accountIds.join()}`, () => store.memberRoles(id, accountIds)),
   }
+}
+
+/** Holds end by the clock, so that only their absence is kept. */
+export function keepHoldReads(store: HoldStore, reads: KeptReads): HoldStore {
+  const isEmpty = (holds: Hold[]) => holds.length === 0
+  return { ...store, find: (id) => reads.get(`holds ${id}`, () => store.find(id), isEmpty) }
 }
 
 export function keepSettingReads(store: SettingStore, reads: KeptReads): SettingStore {

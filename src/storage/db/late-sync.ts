@@ -1,8 +1,8 @@
 import { realpathSync } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
-import { sql, type Transaction } from 'kysely'
+import { CompiledQuery } from 'kysely'
+import type { HotStatements } from './hot-statements.js'
 import type { Db } from './open.js'
-import type { Schema } from './schema.js'
 
 /**
  * Transactions whose wait for the disk does not hold up this process. With `synchronous = FULL` SQLite syncs the
@@ -12,26 +12,42 @@ import type { Schema } from './schema.js'
  */
 export class LateSync {
   readonly #db: Db
+  readonly #hot: HotStatements
   readonly #file: string
   #log: Promise<FileHandle> | undefined
 
   /** @param file the database's; `:memory:` has nothing to sync. */
-  constructor(db: Db, file: string) {
+  constructor({ db, hot }: { db: Db; hot: HotStatements }, file: string) {
     this.#db = db
+    this.#hot = hot
     this.#file = file
   }
 
-  /** Committed when it resolves, durable after the next `sync`. */
-  transact<T>(work: (tx: Transaction<Schema>) => Promise<T>): Promise<T> {
-    if (this.#file === ':memory:') return this.#db.transaction().execute(work)
+  /** Committed when it resolves, durable after the next `sync`. `work` runs in one turn of the event loop. */
+  transact<T>(work: (hot: HotStatements) => T): Promise<T> {
+    const hot = this.#hot
     return this.#db.connection().execute(async (connection) => {
-      await sql`pragma synchronous = NORMAL`.execute(connection)
+      hot.pragma('synchronous = NORMAL')
       try {
-        return await connection.transaction().execute(work)
+        // may wait for another process's transaction; nothing after it waits
+        await connection.executeQuery(CompiledQuery.raw('begin immediate'))
+        return this.#complete(work)
       } finally {
-        await sql`pragma synchronous = FULL`.execute(connection)
+        hot.pragma('synchronous = FULL')
       }
     })
+  }
+
+  #complete<T>(work: (hot: HotStatements) => T): T {
+    const hot = this.#hot
+    try {
+      const result = work(hot)
+      hot.of('commit').run()
+      return result
+    } catch (err) {
+      hot.of('rollback').run()
+      throw err
+    }
   }
 
   async sync(): Promise<void> {

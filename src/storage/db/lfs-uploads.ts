@@ -4,16 +4,22 @@ import type { LfsPointer } from '../../domain/types.js'
 import { newId } from '../../lib/ids.js'
 import { GroupCommit } from './group-commit.js'
 import type { LateSync } from './late-sync.js'
-import { addDiscard, addLinks, leaseObjects, objectRow } from './lfs-rows.js'
-import type { Db } from './open.js'
+import { finishUploads } from './lfs-finish.js'
+import { addDiscard } from './lfs-rows.js'
+import type { Opened } from './open.js'
 import { now, pagesOf } from './rows.js'
 import type { Schema } from './schema.js'
+
+/** Every upload asks it. */
+const FIND_ONE = `select * from lfs_upload where repo_id = ? and oid = ?`
+
+type UploadRow = Selectable<Schema['lfs_upload']>
 
 const LOOKUP = 2_000
 const PAGE = 1_000
 
-export function lfsUploadStore(db: Db, late: LateSync): LfsUploadStore {
-  const finishing = new GroupCommit(late, finish)
+export function lfsUploadStore({ db, hot }: Opened, late: LateSync): LfsUploadStore {
+  const finishing = new GroupCommit(late, finishUploads)
   return {
     openUploads: (repoId, objects, expiresAt) =>
       db.transaction().execute(async (tx) => {
@@ -48,6 +54,11 @@ export function lfsUploadStore(db: Db, late: LateSync): LfsUploadStore {
       return row && toUpload(row)
     },
     async findUploads(repoId, oids) {
+      if (oids.length === 1) {
+        const read = () => hot.of(FIND_ONE).get(repoId, oids[0]) as UploadRow | undefined
+        const row = await hot.whenFree(db, read)
+        return row ? [toUpload(row)] : []
+      }
       const pages = await Promise.all(
         pagesOf(oids, LOOKUP).map((page) =>
           db
@@ -96,55 +107,6 @@ export function lfsUploadStore(db: Db, late: LateSync): LfsUploadStore {
   }
 }
 
-interface Finish {
-  readonly id: string
-  readonly leaseUntil: string
-  readonly writableUntil: string | null
-}
-
-/** As many statements for a group as for one upload (of one repository). */
-async function finish(
-  tx: Transaction<Schema>,
-  orders: readonly Finish[],
-): Promise<('stored' | 'surplus' | 'ended')[]> {
-  const orderOf = new Map(orders.map((it) => [it.id, it]))
-  const uploads = await tx
-    .deleteFrom('lfs_upload')
-    .where('id', 'in', [...orderOf.keys()])
-    .returningAll()
-    .execute()
-  const repoIds = [...new Set(uploads.map((it) => it.repo_id))]
-  const repos = repoIds.length
-    ? await tx.selectFrom('repo').select('id').where('id', 'in', repoIds).execute()
-    : []
-  const live = new Set(repos.map((it) => it.id))
-  const wanted = uploads.filter((it) => live.has(it.repo_id))
-  const untilOf = (id: string) => orderOf.get(id)?.writableUntil ?? null
-  const inserted = wanted.length
-    ? await tx
-        .insertInto('lfs_object')
-        .values(wanted.map((it) => objectRow(it, it.key, untilOf(it.id))))
-        .onConflict((oc) => oc.column('oid').doNothing())
-        .returning('key')
-        .execute()
-    : []
-  const stored = new Set(inserted.map((it) => it.key))
-  for (const { id, key } of uploads)
-    if (!stored.has(key)) await addDiscard(tx, { key, until: untilOf(id) })
-  for (const repoId of live) {
-    const here = wanted.filter((it) => it.repo_id === repoId)
-    const until = here.map((it) => orderOf.get(it.id)?.leaseUntil ?? '').sort()
-    await addLinks(tx, repoId, here)
-    await leaseObjects(tx, repoId, here, until.at(-1) ?? '')
-  }
-  const keyOf = new Map(wanted.map((it) => [it.id, it.key]))
-  return orders.map(({ id }) => {
-    const key = keyOf.get(id)
-    if (key === undefined) return 'ended'
-    return stored.has(key) ? 'stored' : 'surplus'
-  })
-}
-
 /** Each upload's bytes go where no others ever go. */
 function newRow(repoId: string, { oid, size }: LfsPointer, expiresAt: string) {
   const id = newId()
@@ -165,7 +127,7 @@ function add(
   repoId: string,
   object: LfsPointer,
   expiresAt: string,
-): Promise<Selectable<Schema['lfs_upload']>> {
+): Promise<UploadRow> {
   return tx
     .insertInto('lfs_upload')
     .values(newRow(repoId, object, expiresAt))
@@ -187,7 +149,7 @@ async function end(tx: Transaction<Schema>, id: string): Promise<void> {
     })
 }
 
-function toUpload(row: Selectable<Schema['lfs_upload']>): LfsUpload {
+function toUpload(row: UploadRow): LfsUpload {
   return {
     id: row.id,
     repoId: row.repo_id,

@@ -1,11 +1,12 @@
 import { sql } from 'kysely'
 import type { LfsObject, LfsStore } from '../../domain/lfs/ports.js'
+import type { HotStatements } from './hot-statements.js'
 import type { LateSync } from './late-sync.js'
 import { lfsCollectorStore } from './lfs-collector.js'
 import { lfsLockStore } from './lfs-locks.js'
 import { addDiscard, addLinks, leaseObjects, objectRow } from './lfs-rows.js'
 import { lfsUploadStore } from './lfs-uploads.js'
-import type { Db } from './open.js'
+import type { Opened } from './open.js'
 import { pagesOf } from './rows.js'
 import { isVisible } from './visible.js'
 
@@ -24,12 +25,14 @@ const OBJECT = [
   'lfs_object.key',
 ] as const
 
-export function lfsStore(db: Db, late: LateSync): LfsStore {
+export function lfsStore({ db, hot }: Opened, late: LateSync): LfsStore {
   return {
-    ...lfsUploadStore(db, late),
+    ...lfsUploadStore({ db, hot }, late),
     ...lfsCollectorStore(db),
     ...lfsLockStore(db),
     async findLinked(repoId, oids) {
+      if (oids.length === 1)
+        return byOid([await hot.whenFree(db, () => findOne(hot, repoId, oids))])
       const pages = await Promise.all(
         pagesOf(oids, LOOKUP).map((page) =>
           db
@@ -161,6 +164,18 @@ export function lfsStore(db: Db, late: LateSync): LfsStore {
         .limit(limit)
         .execute(),
   }
+}
+
+const FIND_ONE = `select lfs_object.oid, lfs_object.size, storage, key, case when storage = 'xet' then (
+    select xet_file.hash from xet_file where xet_file.sha256 = lfs_object.oid
+    order by xet_file.created_at, xet_file.hash limit 1) end as "xetHash"
+  from lfs_link join lfs_object on lfs_object.oid = lfs_link.oid
+  where lfs_link.repo_id = ? and lfs_link.oid = ?`
+
+/** Every download asks it. */
+function findOne(hot: HotStatements, repoId: string, oids: readonly string[]): LfsObject[] {
+  const object = hot.of(FIND_ONE).get(repoId, oids[0]) as LfsObject | undefined
+  return object ? [object] : []
 }
 
 function byOid<T extends LfsObject>(pages: readonly (readonly T[])[]): Map<string, T> {

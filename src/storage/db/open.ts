@@ -15,10 +15,17 @@ import {
   type SqliteStatement,
 } from 'kysely'
 import { LRUCache } from 'lru-cache'
+import { HotStatements } from './hot-statements.js'
 import { MIGRATIONS } from './migrations/index.js'
 import type { Schema } from './schema.js'
 
 export type Db = Kysely<Schema>
+
+/** One connection, two ways to ask it. */
+export interface Opened {
+  readonly db: Db
+  readonly hot: HotStatements
+}
 
 /** How long a statement blocks this thread for another process's transaction before it waits without blocking. */
 const BLOCKING_MS = 20
@@ -26,17 +33,20 @@ const PATIENCE_MS = 15_000
 const KEPT_STATEMENTS = 500
 const MAX_KEPT_TEXT = 8_000
 /** Nobody else reads between two statements of a transaction, so that its borders change nothing either. */
-const CHANGES_NOTHING = /^\s*(select|begin|commit|rollback|pragma synchronous)\b/i
+const CHANGES_NOTHING = /^\s*(select|begin|commit|rollback)\b/i
+/** No right and no lock hangs on what these tables hold, nor on the bytes that a repository has. */
+const CHANGES_NO_RIGHT =
+  /^(?:insert into|update|delete from) "(?:lfs_object|lfs_link|lfs_lease|lfs_upload|lfs_removed|lfs_discard|event)"[ (]|^update "repo" set "lfs_bytes" = [^,]* where "id" = \?$/
 
 /**
  * Opens the SQLite file, creating it, and brings it to this build's schema.
  * Throws when the file was written by a newer build: nothing is changed then. `onQuery` hears every statement;
- * `version` answers another text after every write.
+ * `version` answers another text after every write, `rightsVersion` after every one that may change a right or a lock.
  */
 export async function openDatabase(
   file: string,
   onQuery: (sql: string) => void = () => undefined,
-): Promise<{ db: Db; version: () => string }> {
+): Promise<Opened & { version: () => string; rightsVersion: () => string }> {
   if (/^postgres(ql)?:/.test(file))
     throw new Error(
       'PACKHORSE_DB: Postgres is not supported by this build, give a SQLite file name',
@@ -58,7 +68,7 @@ export async function openDatabase(
     sqlite.close()
     throw new Error(`cannot open the database ${file}: ${(err as Error).message}`, { cause: err })
   }
-  const writes = { count: 0 }
+  const writes: Writes = { all: 0, rights: 0 }
   const db = new Kysely<Schema>({
     dialect: new SharedSqlite({ database: keepStatements(sqlite) }, writes),
     log: (event) => onQuery(event.query.sql),
@@ -69,13 +79,29 @@ export async function openDatabase(
     await db.destroy()
     throw err
   }
-  return { db, version: versionOf(sqlite, writes) }
+  const hot = new HotStatements(sqlite, (text) => {
+    if (!CHANGES_NOTHING.test(text)) countWrite(writes, text)
+    onQuery(text)
+  })
+  // other processes' writes are only known to be there, not what they were
+  const others = sqlite.prepare('pragma data_version').pluck()
+  return {
+    db,
+    hot,
+    version: () => `${others.get()} ${writes.all}`,
+    rightsVersion: () => `${others.get()} ${writes.rights}`,
+  }
 }
 
-/** Changes with every write: our own are counted, SQLite says when others commit (pragma data_version). */
-function versionOf(sqlite: Database.Database, writes: { count: number }): () => string {
-  const others = sqlite.prepare('pragma data_version').pluck()
-  return () => `${others.get()} ${writes.count}`
+/** Our own; SQLite says when others commit (pragma data_version). */
+interface Writes {
+  all: number
+  rights: number
+}
+
+function countWrite(writes: Writes, text: string): void {
+  writes.all += 1
+  if (!CHANGES_NO_RIGHT.test(text)) writes.rights += 1
 }
 
 /** Compiling a statement costs more than most of them take to run, and the hub asks the same few hundred over and over. */
@@ -102,9 +128,9 @@ export async function copyDatabase(db: Db, target: string): Promise<void> {
 
 /** SQLite as several processes share it: hubs on the same data, and the command line beside them. */
 class SharedSqlite extends SqliteDialect {
-  readonly #writes: { count: number }
+  readonly #writes: Writes
 
-  constructor(config: { database: SqliteDatabase }, writes: { count: number }) {
+  constructor(config: { database: SqliteDatabase }, writes: Writes) {
     super(config)
     this.#writes = writes
   }
@@ -134,7 +160,7 @@ class TransactionalDdl extends SqliteAdapter {
 }
 
 /** Waits for other processes' transactions without holding up everything else in this one. */
-function patient(connection: DatabaseConnection, writes: { count: number }): DatabaseConnection {
+function patient(connection: DatabaseConnection, writes: Writes): DatabaseConnection {
   return {
     streamQuery: (query, chunkSize) => connection.streamQuery(query, chunkSize),
     async executeQuery(query) {
@@ -142,14 +168,14 @@ function patient(connection: DatabaseConnection, writes: { count: number }): Dat
       const reads = CHANGES_NOTHING.test(query.sql)
       for (let waitMs = 5; ; waitMs = Math.min(waitMs * 2, 100)) {
         try {
-          if (!reads) writes.count += 1
+          if (!reads) countWrite(writes, query.sql)
           return await connection.executeQuery(query)
         } catch (err) {
           const busy = (err as { code?: string }).code?.startsWith('SQLITE_BUSY')
           if (!busy || Date.now() > deadline) throw err
         } finally {
           // once more when it is done: what was read while it ran is of no known state
-          if (!reads) writes.count += 1
+          if (!reads) countWrite(writes, query.sql)
         }
         await sleep(waitMs)
       }
