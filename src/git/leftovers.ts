@@ -1,7 +1,9 @@
 import { lstat, readdir, readFile, readlink, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { hasEnded, isOfThisMachine } from '../lib/process-instance.js'
 import { settleReplacement } from './replace-refs.js'
 import { pushesInFlight } from './service.js'
+import { UPKEEP_LOCK } from './upkeep.js'
 
 /*
  * What a git that was killed leaves in a bare repository:
@@ -74,10 +76,18 @@ async function findLeftovers(directory: string): Promise<(Mark & { path: string 
       paths.push(...(await matching(join(objects, name), IN_FANOUT)))
   const found: (Mark & { path: string })[] = []
   for (const path of paths) {
-    const it = await markOf(path)
+    const it = (await isOfUpkeep(path)) ? undefined : await markOf(path)
     if (it) found.push({ path, ...it })
   }
   return found
+}
+
+/** Between two gits of an upkeep nobody is at work, and a dead one's lock is for the next to take over: see process-lock.ts. */
+async function isOfUpkeep(path: string): Promise<boolean> {
+  if (!path.includes(`/${UPKEEP_LOCK}`)) return false
+  const owner = await readFile(path, 'utf8').catch(() => '')
+  const isLock = !path.includes(owner)
+  return isOfThisMachine(owner) && (isLock || !hasEnded(owner))
 }
 
 async function matching(directory: string, pattern: RegExp): Promise<string[]> {

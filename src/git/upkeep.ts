@@ -1,8 +1,11 @@
-import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { HubError } from '../domain/errors.js'
-import { hasEnded, PROCESS_INSTANCE } from '../lib/process-instance.js'
+import { withProcessLock } from '../lib/process-lock.js'
 import { runGit } from './spawn.js'
+
+/** Its file name in the repository, and the start of those that come and go with it. */
+export const UPKEEP_LOCK = 'packhorse-upkeep.lock'
 
 /** Packs what refs reach into one pack with a bitmap and drops everything else, at once: the caller keeps writers out. */
 export async function prune(directory: string): Promise<void> {
@@ -16,27 +19,11 @@ export async function prune(directory: string): Promise<void> {
 
 /**
  * One repacking at a time, whichever process does it: two would take each other's packs away. Throws `busy` while
- * another is at work; a lock whose process ended is nobody's.
+ * another is at work.
  */
 async function alone(directory: string, task: () => Promise<void>): Promise<void> {
-  const lock = join(directory, 'packhorse-upkeep.lock')
-  for (let attempt = 0; ; attempt += 1) {
-    try {
-      await writeFile(lock, PROCESS_INSTANCE, { flag: 'wx' })
-      break
-    } catch (err) {
-      if ((err as NodeJS.ErrnoException).code !== 'EEXIST') throw err
-      const owner = await readFile(lock, 'utf8').catch(() => '')
-      if (attempt > 0 || !hasEnded(owner))
-        throw new HubError('busy', 'this repository is being repacked')
-      await rm(lock, { force: true })
-    }
-  }
-  try {
-    await task()
-  } finally {
-    await rm(lock, { force: true })
-  }
+  if (!(await withProcessLock(join(directory, UPKEEP_LOCK), task)))
+    throw new HubError('busy', 'this repository is being repacked')
 }
 
 const LOOSE_REFS = 200
