@@ -36,6 +36,9 @@ export interface Source {
   readonly withBitmaps: string
 }
 
+/** The repacking that follows a push has begun by then. */
+const AFTER_PUSH_MS = 8_000
+
 /** `onDisk`: seeded below the hub, not pushed: git itself needs hours to push 100,000 refs over HTTP (it is quadratic). */
 export function hubSide(hub: Hub, git: Git, { onDisk }: { onDisk: boolean }): GitSide {
   const path = (repository: string) => `/${hub.id(repository)}.git`
@@ -59,7 +62,7 @@ export function hubSide(hub: Hub, git: Git, { onDisk }: { onDisk: boolean }): Gi
       }
       const refs = ['refs/heads/*:refs/heads/*', 'refs/tags/*:refs/tags/*']
       await git.run(['push', '-q', remote(repository), ...refs], { cwd: source.plain })
-      await hub.settle()
+      await hub.settle({ quietMs: AFTER_PUSH_MS })
     },
   }
 }

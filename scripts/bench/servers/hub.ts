@@ -75,14 +75,18 @@ export class Hub {
     return join(this.data, 'git/repos', one, two, `${id}.git`)
   }
 
-  /** Waits until background work (repacking after a push) has calmed down, so that no row pays for the one before. */
-  async settle(timeoutMs = 60_000): Promise<void> {
+  /**
+   * Waits until background work has calmed down, so that no row pays for the one before. After a push of many objects
+   * that is longer: the hub repacks once nothing was pushed for five seconds.
+   */
+  async settle({ quietMs = 400, timeoutMs = 120_000 } = {}): Promise<void> {
     const deadline = performance.now() + timeoutMs
     let before = cpuTicks(this.service.pid)
-    for (let quiet = 0; quiet < 2 && performance.now() < deadline; ) {
+    for (let quiet = 0; quiet < quietMs && performance.now() < deadline; ) {
       await new Promise((resolve) => setTimeout(resolve, 200))
       const now = cpuTicks(this.service.pid)
-      quiet = now - before <= 1 ? quiet + 1 : 0
+      // a tick is 10 ms: timers and looking for jobs
+      quiet = now - before <= 1 ? quiet + 200 : 0
       before = now
     }
   }
