@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { tail } from '../lib/tail.js'
 
 export interface CommandResult {
@@ -12,13 +13,14 @@ export interface CommandResult {
 
 /** After a polite end and before a forced one. */
 const KILL_AFTER_MS = 2_000
+const LOOK_MS = 50
 /** What the command started may hold its output open; its own end is what counts. */
 const DRAIN_MS = 200
 const MAX_TOTAL_BYTES = 64 * 1024 * 1024
 
 /**
  * Runs a program to its end: no shell, an environment of these names only, nothing on stdin. The command and what it started
- * in its process group are ended when it takes too long. Rejects when it cannot be started.
+ * in its process group are ended, all of them, when it takes too long. Rejects when it cannot be started.
  */
 export function runCommand(
   [file = '', ...args]: readonly string[],
@@ -39,10 +41,12 @@ export function runCommand(
     const stderr = tail(child.stderr, 4_096)
     let why: CommandResult['why'] = 'ended'
     let forced: NodeJS.Timeout | undefined
+    let forceAt = 0
     const end = (reason: CommandResult['why']) => {
       if (why !== 'ended') return
       why = reason
       signalGroup(child.pid, 'SIGTERM')
+      forceAt = Date.now() + KILL_AFTER_MS
       forced = setTimeout(() => signalGroup(child.pid, 'SIGKILL'), KILL_AFTER_MS)
     }
     const abort = () => end('aborted')
@@ -57,12 +61,17 @@ export function runCommand(
       clearTimeout(forced)
       options.signal.removeEventListener('abort', abort)
     }
+    let closed = false
+    child.once('close', () => {
+      closed = true
+    })
     child.once('error', (err) => {
       settle()
       reject(err)
     })
-    child.once('exit', (code) => {
+    child.once('exit', async (code) => {
       settle()
+      if (why !== 'ended') await endGroup(child.pid, forceAt)
       const done = () => {
         clearTimeout(patience)
         child.stdout.destroy()
@@ -70,16 +79,29 @@ export function runCommand(
         resolve({ code, stdout: stdout.bytes(), stderr: stderr(), why })
       }
       const patience = setTimeout(done, DRAIN_MS)
-      child.once('close', done)
+      if (closed) done()
+      else child.once('close', done)
     })
   })
 }
 
-function signalGroup(pid: number | undefined, signal: NodeJS.Signals): void {
+/** What the command started, and that has outlived it, gets the rest of the polite time; its number is nobody else's until then. */
+async function endGroup(pid: number | undefined, forceAt: number): Promise<void> {
+  while (signalGroup(pid, 0)) {
+    if (Date.now() >= forceAt) {
+      signalGroup(pid, 'SIGKILL')
+      return
+    }
+    await sleep(LOOK_MS)
+  }
+}
+
+/** False when there is nobody left in it. 0 only asks. */
+function signalGroup(pid: number | undefined, signal: NodeJS.Signals | 0): boolean {
   try {
-    if (pid !== undefined) process.kill(-pid, signal)
+    return pid !== undefined && process.kill(-pid, signal)
   } catch {
-    // ended by itself meanwhile
+    return false
   }
 }
 

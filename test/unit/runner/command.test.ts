@@ -27,12 +27,29 @@ test('nothing of the environment but what is given, and nothing to read', async 
 test('too slow: it and what it started end', async () => {
   const { why, code, stdout } = await sh('sleep 1000 & echo $!; wait', { timeoutMs: 300 })
   expect([why, code]).toEqual(['too slow', null])
-  // gone, or ended and not asked about yet
-  const stat = `/proc/${Number(stdout.toString())}/stat`
+  await ended(Number(stdout.toString()))
+})
+
+test.each(['too slow', 'aborted'] as const)('%s: also what refuses to end ends', async (why) => {
+  const abort = new AbortController()
+  if (why === 'aborted') setTimeout(() => abort.abort(), 300)
+  const stubborn = `(trap '' TERM; echo "$(exec sh -c 'echo $PPID')"; while :; do sleep 1; done) & wait`
+  const result = await sh(stubborn, {
+    timeoutMs: why === 'aborted' ? 10_000 : 300,
+    signal: abort.signal,
+  })
+  expect([result.why, result.code]).toEqual([why, null])
+  await ended(Number(result.stdout.toString()))
+})
+
+/** Gone, or ended and not asked about yet. */
+async function ended(pid: number): Promise<void> {
+  expect(pid).toBeGreaterThan(1)
+  const stat = `/proc/${pid}/stat`
   await vi.waitFor(() =>
     expect(existsSync(stat) ? readFileSync(stat, 'utf8') : ') Z ').toMatch(/\) [ZX] /),
   )
-})
+}
 
 test('too much output: the newest is kept, and endless output ends', async () => {
   const much = await sh('i=0; while [ $i -lt 5000 ]; do echo $i; i=$((i+1)); done')
