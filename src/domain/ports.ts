@@ -340,6 +340,11 @@ export interface GitEngine {
   exportObjects(id: RepoId, target: string): Promise<ReadonlySet<string>>
   /** Fills a repository just created with another one's objects and with `refs`. Throws `busy` when the other one was pruned meanwhile. */
   copyInto(from: RepoId, to: RepoId, refs: readonly Ref[]): Promise<void>
+  /**
+   * Brings the files of a commit, without its history, into another repository of the same format at its turn among the
+   * fetches; answers their tree. No ref names it yet: the caller marks itself a writer there. Throws `busy`.
+   */
+  copyTree(from: RepoId, commit: GitOid, to: RepoId, signal: AbortSignal): Promise<GitOid>
   /** Whether the object files in a directory hold all that `tips` reach. */
   objectsReach(id: RepoId, objects: string, tips: readonly GitOid[]): Promise<boolean>
   dropOtherObjects(target: string, keep: ReadonlySet<string>): Promise<void>

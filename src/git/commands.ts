@@ -26,6 +26,7 @@ export const GIT_COMMANDS = {
   bundle: [],
   repack: [],
   'pack-objects': [],
+  'index-pack': [],
   prune: [],
   'prune-packed': [],
   'pack-refs': [],

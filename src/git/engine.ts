@@ -34,6 +34,7 @@ import {
   importObjects,
   objectsReach,
 } from './transfer.js'
+import { copyTree } from './tree-copy.js'
 import { bytesUnder, fsck, maintain, needsMaintenance, prune } from './upkeep.js'
 
 /** Oldest git with all that is used here: `merge-tree --write-tree` (2.38), `cat-file --batch-command` and `core.fsync` (2.36). */
@@ -229,6 +230,10 @@ export async function openGit(options: GitOptions): Promise<Git> {
     copyInto: async (from, to, it) => {
       await copyRepository(dir(from), dir(to), it)
       forget(to)
+    },
+    copyTree: async (from, commit, to, signal) => {
+      const giveBack = await admission.take('big', 'the hub', from, signal)
+      return copyTree(dir(from), commit, dir(to), signal).finally(giveBack)
     },
     objectsReach: (id, objects, tips) => objectsReach(dir(id), objects, tips),
     dropOtherObjects,

@@ -1,6 +1,8 @@
+import { symlink, writeFile } from 'node:fs/promises'
 import { expect, test } from 'vitest'
+import { bareDir, expectClean } from '../support/git-work.js'
 import { clone, commit, file, header, hubWithRepo, uploadLfs } from '../support/hf.js'
-import { gitOk } from '../support/hub.js'
+import { git, gitOk } from '../support/hub.js'
 
 const API = '/api/models/ada/m'
 
@@ -86,6 +88,27 @@ test('a duplicate has the files in one commit and serves the LFS objects', async
     headers: { Authorization: `Bearer ${eve.token}` },
   })
   expect(Buffer.from(await reply.arrayBuffer()).equals(bytes)).toBe(true)
+})
+
+test('names that are no text come through a duplicate byte for byte, without the history', async () => {
+  const { hub, ada } = await hubWithRepo()
+  const work = await clone(hub, ada)
+  await writeFile(Buffer.concat([Buffer.from(`${work}/`), Buffer.from([0x66, 0xff, 0xfe])]), 'one')
+  await writeFile(Buffer.concat([Buffer.from(`${work}/`), Buffer.from([0xe9, 0x0a])]), 'two')
+  await symlink('nowhere', `${work}/link`)
+  await writeFile(`${work}/run`, 'three', { mode: 0o755 })
+  await gitOk(work, ['add', '-A'])
+  await gitOk(work, ['commit', '-q', '-m', 'names'])
+  await gitOk(work, ['push', '-q', 'origin', 'HEAD:main'])
+  const tree = await gitOk(work, ['rev-parse', 'HEAD^{tree}'])
+  const made = await hub.api(`${API}/duplicate`, { as: ada, body: { repository: 'ada/copy' } })
+  expect(made.status).toBe(200)
+  const copy = await bareDir(hub, 'ada', 'copy')
+  expect(await gitOk(copy, ['rev-parse', 'main^{tree}'])).toBe(tree)
+  expect(await gitOk(copy, ['rev-list', '--all', '--count'])).toBe('1')
+  const absent = await git(copy, ['cat-file', '-e', await gitOk(work, ['rev-parse', 'HEAD'])])
+  expect(absent.code).not.toBe(0)
+  await expectClean(copy)
 })
 
 test('discussions and pull requests share their numbers', async () => {

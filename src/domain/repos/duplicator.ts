@@ -2,14 +2,13 @@ import { isoNow } from '../../lib/ids.js'
 import { type Committer, signatureOf } from '../commits/committer.js'
 import type { Actor } from '../events/events.js'
 import type { LfsStore } from '../lfs/ports.js'
-import type { CommitStep, GitEngine, TreeEntry } from '../ports.js'
+import type { GitEngine } from '../ports.js'
 import type { Quotas } from '../quotas/quotas.js'
 import type { GitOid, LfsPointer, Repo, Visibility } from '../types.js'
 import type { RepoRegistry } from './registry.js'
 
 const LEASE_MS = 60 * 60 * 1000
 const LINK_PAGE = 2_000
-const SMALL_BYTES = 1024 * 1024
 
 /** Copies the files of a repository's default branch into a new repository, as one commit; LFS objects are linked, not copied. */
 export class Duplicator {
@@ -61,18 +60,7 @@ export class Duplicator {
     if (!headOid) return copy
     try {
       await this.#linkObjects(source, headOid, copy)
-      const message = `Duplicate from ${source.namespace}/${source.name}`
-      await this.#committer.commit(
-        copy,
-        `refs/heads/${copy.defaultBranch}`,
-        actor,
-        async () => ({
-          message,
-          author: signatureOf(actor.caller.user),
-          steps: this.#copyFiles(source, headOid, signal),
-        }),
-        signal,
-      )
+      await this.#commitFiles(source, headOid, copy, actor, signal)
     } catch (err) {
       await this.#registry.delete(copy, actor)
       throw err
@@ -97,18 +85,24 @@ export class Duplicator {
     }
   }
 
-  async *#copyFiles(source: Repo, commit: GitOid, signal: AbortSignal): AsyncGenerator<CommitStep> {
-    for await (const entry of this.#git.listTree(source.id, commit, '', { recursive: true }))
-      if (entry.type === 'blob') yield await this.#copyFile(source, entry, signal)
-  }
-
-  async #copyFile(source: Repo, entry: TreeEntry, signal: AbortSignal): Promise<CommitStep> {
-    const { path, mode, oid, size } = entry
-    if (size <= SMALL_BYTES) {
-      const content = await this.#git.readBlob(source.id, oid, SMALL_BYTES)
-      return { type: 'put', path, mode, content, size }
-    }
-    const { stream } = await this.#git.openBlob(source.id, oid, signal)
-    return { type: 'put', path, mode, content: () => stream, size }
+  /** The tree as it is: what a name has in bytes that are no text stays, and no file is written anew. */
+  async #commitFiles(
+    source: Repo,
+    head: GitOid,
+    copy: Repo,
+    actor: Actor,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const name = `refs/heads/${copy.defaultBranch}`
+    await this.#committer.changeRefs(copy, [name], actor, async () => {
+      const treeOid = await this.#git.copyTree(source.id, head, copy.id, signal)
+      const newOid = await this.#git.commitTree(copy.id, {
+        treeOid,
+        parents: [],
+        message: `Duplicate from ${source.namespace}/${source.name}`,
+        author: signatureOf(actor.caller.user),
+      })
+      return [{ name, oldOid: null, newOid }]
+    })
   }
 }
