@@ -7,7 +7,7 @@ import { HubError } from '../domain/errors.js'
 
 const PIECE_BYTES = 256 * 1024
 
-/** Bodies that were read before it was known who would want them. */
+/** Bodies that were read before it was known who would want them, as they were sent. */
 const READ_AHEAD = new WeakMap<object, Buffer>()
 
 /** Gives a body that `readAnnounced` answered back, for whoever reads the request's body next. */
@@ -18,9 +18,9 @@ export function unread(req: IncomingMessage, body: Buffer): void {
 /** The request's bytes with gzip taken off. Throws `unsupported_media` for other encodings. */
 export function bodyStream(req: Request): Readable {
   const ahead = READ_AHEAD.get(req)
-  if (ahead) return Readable.from([ahead], { objectMode: false })
+  const sent = ahead ? Readable.from([ahead], { objectMode: false }) : req
   const encoding = (req.get('content-encoding') ?? 'identity').toLowerCase()
-  if (encoding === 'identity') return req
+  if (encoding === 'identity') return sent
   if (encoding !== 'gzip' && encoding !== 'x-gzip')
     throw new HubError(
       'unsupported_media',
@@ -31,7 +31,7 @@ export function bodyStream(req: Request): Readable {
   req.on('aborted', () => gunzip.destroy())
   // whoever reads sees the error, also when it came before the reading began; unheard, it would end the process
   gunzip.on('error', () => undefined)
-  return req.pipe(gunzip)
+  return sent.pipe(gunzip)
 }
 
 /** Reads and drops what is left of a body that was answered early, or the client, still sending, would never see the answer. */
@@ -68,11 +68,11 @@ export async function readAnnounced(
   req: IncomingMessage,
   maxBytes: number,
 ): Promise<Buffer | undefined> {
+  const { 'content-length': length, 'content-encoding': encoding } = req.headers
+  if (encoding !== undefined && encoding !== 'identity') return undefined
   const ahead = READ_AHEAD.get(req)
   if (ahead) return ahead
-  const { 'content-length': length, 'content-encoding': encoding } = req.headers
   if (length === undefined || !(Number(length) <= maxBytes)) return undefined
-  if (encoding !== undefined && encoding !== 'identity') return undefined
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
     let whole = false
@@ -91,6 +91,34 @@ export async function readAnnounced(
     req.once('error', cut)
     req.once('close', cut)
   })
+}
+
+/**
+ * A body as it was sent, with its encoding on; `bodyStream` still gives all of it. Undefined when it is longer.
+ * Throws `invalid_input` when it breaks off.
+ */
+export async function readSent(
+  req: IncomingMessage,
+  maxBytes: number,
+): Promise<Buffer | undefined> {
+  const chunks: Buffer[] = []
+  let size = 0
+  try {
+    for await (const chunk of req.iterator({ destroyOnReturn: false })) {
+      chunks.push(chunk)
+      size += chunk.length
+      if (size > maxBytes) break
+    }
+  } catch (err) {
+    throw new HubError('invalid_input', 'The request body cannot be read to its end.', {}, err)
+  }
+  const sent = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)
+  if (size > maxBytes) {
+    req.unshift(sent)
+    return undefined
+  }
+  READ_AHEAD.set(req, sent)
+  return sent
 }
 
 /** Body as JSON; an empty body counts as `{}`. Throws `invalid_input` (syntax) or `too_large`. */

@@ -1,4 +1,4 @@
-import { DELIM, FLUSH, type Packet, packetText, pktLine } from './pkt-line.js'
+import { DELIM, FLUSH, type Packet, packetText, pktLine, pktLines } from './pkt-line.js'
 
 /*
  * Fetches whose answer depends on nothing but the request and the repository, so that one answer serves all who ask the
@@ -128,7 +128,7 @@ export function formatFetch(request: FetchRequest, objectFormat: string): Buffer
     pktLine('command=fetch'),
     pktLine(`object-format=${objectFormat}`),
     DELIM,
-    ...args.map((it) => pktLine(`${it}\n`)),
+    pktLines(args.map((it) => `${it}\n`)),
     FLUSH,
   ])
 }

@@ -5,6 +5,7 @@
 export const FLUSH = Buffer.from('0000')
 export const DELIM = Buffer.from('0001')
 export const MAX_PKT_BYTES = 65_520
+const NEWLINE = 0x0a
 
 export type Packet =
   | { readonly type: 'data'; readonly data: Buffer }
@@ -41,9 +42,7 @@ export function readPacket(
   at: number,
 ): { packet: Packet; next: number } | undefined {
   if (buffer.length < at + 4) return undefined
-  const head = buffer.toString('latin1', at, at + 4)
-  if (!/^[0-9a-fA-F]{4}$/.test(head)) throw new PktLineError('not a pkt-line')
-  const length = Number.parseInt(head, 16)
+  const length = lengthAt(buffer, at)
   if (length === 0) return { packet: { type: 'flush' }, next: at + 4 }
   if (length === 1) return { packet: { type: 'delim' }, next: at + 4 }
   if (length === 2) return { packet: { type: 'response-end' }, next: at + 4 }
@@ -51,6 +50,24 @@ export function readPacket(
   if (buffer.length < at + length) return undefined
   return { packet: { type: 'data', data: buffer.subarray(at + 4, at + length) }, next: at + length }
 }
+
+/** Of the packet that begins there. A request may hold 100,000 of them. */
+function lengthAt(buffer: Buffer, at: number): number {
+  let length = 0
+  for (let n = at; n < at + 4; n += 1) {
+    const digit = HEX_DIGITS[buffer[n] as number] as number
+    if (digit < 0) throw new PktLineError('not a pkt-line')
+    length = length * 16 + digit
+  }
+  return length
+}
+
+/** What a byte stands for as a digit; -1 for what is none. */
+const HEX_DIGITS = Int8Array.from({ length: 256 }, (_, byte) =>
+  /[0-9a-fA-F]/.test(String.fromCharCode(byte))
+    ? Number.parseInt(String.fromCharCode(byte), 16)
+    : -1,
+)
 
 /** All packets of a complete message. Throws PktLineError when it is cut off. */
 export function parsePackets(buffer: Buffer): Packet[] {
@@ -66,5 +83,7 @@ export function parsePackets(buffer: Buffer): Packet[] {
 
 /** Line of text without its optional newline. */
 export function packetText(packet: Packet): string {
-  return packet.type === 'data' ? packet.data.toString('utf8').replace(/\n$/, '') : ''
+  if (packet.type !== 'data') return ''
+  const { data } = packet
+  return data.toString('utf8', 0, data.at(-1) === NEWLINE ? data.length - 1 : data.length)
 }

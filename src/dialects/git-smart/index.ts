@@ -8,11 +8,13 @@ import { parseRepoPath, type RepoPath, repoUrlPath } from '../../protocol/repo-p
 import { sendBundle } from './bundle-uri.js'
 import { sendDumbFile } from './dumb.js'
 import { gitErrors } from './errors.js'
+import { FetchQuestions } from './fetch-questions.js'
 import type { GitRequest, GitSmartParts } from './parts.js'
 import { Polls } from './polls.js'
 import { RefAnswers, RefQuestions } from './ref-answers.js'
 import { NO_CACHE } from './request.js'
-import { advertise, receivePack, uploadPack } from './smart.js'
+import { advertise, receivePack } from './smart.js'
+import { uploadPack } from './upload-pack.js'
 
 /** Every git route (git's own http-backend.c keeps the same kind of table). */
 const ROUTES: readonly {
@@ -31,7 +33,12 @@ const ROUTES: readonly {
 /** The routes, and what answers polls in front of them. */
 export function gitSmart(parts: GitSmartParts): { router: Router; polls: Polls } {
   const router = Router()
-  const state = { ...parts, answers: new RefAnswers(), questions: new RefQuestions() }
+  const state = {
+    ...parts,
+    answers: new RefAnswers(),
+    questions: new RefQuestions(),
+    fetches: new FetchQuestions(),
+  }
   const polls = new Polls(state, parts.rights)
   const handler: RequestHandler = async (req, res, next) => {
     const method = req.method === 'HEAD' ? 'GET' : req.method

@@ -6,6 +6,7 @@ import type { PullRequests } from '../../domain/discussions/pull-requests.js'
 import type { GitEngine, ObjectStore } from '../../domain/ports.js'
 import type { Pushes } from '../../domain/refs/pushes.js'
 import type { RepoRegistry } from '../../domain/repos/registry.js'
+import type { FetchQuestions } from './fetch-questions.js'
 import type { RefAnswers, RefQuestions } from './ref-answers.js'
 
 export interface GitSmartParts {
@@ -27,6 +28,7 @@ export interface GitSmartParts {
 export interface GitSmartState extends GitSmartParts {
   readonly answers: RefAnswers
   readonly questions: RefQuestions
+  readonly fetches: FetchQuestions
 }
 
 /** One git request after its repository was found and the caller's right checked. */

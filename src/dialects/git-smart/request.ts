@@ -1,6 +1,9 @@
 import type { IncomingHttpHeaders } from 'node:http'
+import type { Response } from 'express'
 import { HubError } from '../../domain/errors.js'
+import { callerOf } from '../../http/caller.js'
 import { PktLineError } from '../../protocol/pkt-line.js'
+import type { GitRequest } from './parts.js'
 
 /** As git-http-backend does: nothing in between may keep an advertisement. Names and values in turn. */
 export const NO_CACHE = [
@@ -37,4 +40,21 @@ export function readable<T>(read: () => T): T {
     if (!(err instanceof PktLineError)) throw err
     throw new HubError('invalid_input', `The request cannot be understood: ${err.message}.`)
   }
+}
+
+export function clientOf({ req }: GitRequest): string {
+  const { user, address } = callerOf(req)
+  return user ? `user ${user.id}` : `address ${address}`
+}
+
+/** With its length: one write, and no chunks to put together for who reads it. */
+export function sendWhole(res: Response, answer: Buffer): void {
+  res.setHeader('Content-Length', answer.length)
+  res.end(answer)
+}
+
+export function requireContentType({ req }: GitRequest, service: Service): void {
+  const type = (req.get('content-type') ?? '').split(';')[0]?.trim()
+  const expected = typeOf(service, 'request')
+  if (type !== expected) throw new HubError('unsupported_media', `Content-Type must be ${expected}`)
 }

@@ -10,6 +10,7 @@ import { abortable } from '../../lib/abortable.js'
 import { type FetchRequest, formatFetch } from '../../protocol/git-fetch.js'
 import type { Admission, Lane } from '../admission.js'
 import { answerOf, keptAnswer, noteUse } from './answer.js'
+import { digestOf, reachOf } from './asked.js'
 import { CacheFiles } from './files.js'
 import { type Growth, LocalGrowth, RemoteGrowth } from './growth.js'
 import { joinedAnswer } from './joined-answer.js'
@@ -17,10 +18,10 @@ import { appendTo, runUploadPack } from './make-answer.js'
 import { PackFinder } from './pack-finder.js'
 import { PackSums } from './pack-sums.js'
 import { Recipe, writeRecipe } from './recipe.js'
-import { type Tips, tipsOf } from './tips.js'
+import { tipsOf } from './tips.js'
 
 /** Raised when the shape of the files, or of what git is asked, changes. */
-const FORMAT = 'packhorse fetch 1'
+const FORMAT = 'packhorse fetch 2'
 const HEARTBEAT_MS = 5_000
 const REPEAT_WITHIN_MS = 10 * 60_000
 
@@ -78,11 +79,11 @@ export class FetchCache {
     signal: AbortSignal,
   ): Promise<FetchAnswer | undefined> {
     const tips = tipsOf(readSnapshot())
-    if (this.#files.maxBytes === 0 || !permits(tips, request)) return undefined
-    const { id } = repo
-    const message = formatFetch(request, repo.objectFormat)
+    const reach = reachOf(request, tips)
+    if (this.#files.maxBytes === 0 || !reach.isPermitted) return undefined
+    const { id, objectFormat } = repo
     const tags = request.includeTag ? tips.tagsDigest : '-'
-    const key = await this.#key(id, tags, message)
+    const key = await this.#key(id, tags, digestOf(request, objectFormat))
     const name = `${id}/${key}`
     if (this.#tooLarge.has(name)) return undefined
     // most fetches of a clone that is kept up to date are never asked again by anybody
@@ -93,20 +94,18 @@ export class FetchCache {
     const order: Order = {
       id,
       key,
-      message,
+      message: () => formatFetch(request, objectFormat),
       client,
       lane: request.haves.length > 0 ? 'small' : 'big',
       estimate: () => this.#estimate(id, request),
-      everything: isWhole(request, tips)
-        ? { wants: request.wants, format: repo.objectFormat }
-        : undefined,
+      everything: reach.isWhole ? { wants: request.wants, format: objectFormat } : undefined,
     }
     for (let attempt = 0; attempt < 8; attempt += 1) {
       const kept = await this.#kept(order)
       if (kept && attempt === 0) this.#counts.hits += 1
       const found = kept ?? (await this.#find(order, signal))
       if (found === 'again') continue
-      if (!found || permits(tipsOf(readSnapshot()), request)) return found
+      if (!found || reachOf(request, tipsOf(readSnapshot())).isPermitted) return found
       // the refs moved while it waited for its turn: git has the last word
       await found.read(0, signal).close()
       return undefined
@@ -256,7 +255,7 @@ export class FetchCache {
       this.#counts.made += 1
       await runUploadPack(
         this.#options.directoryOf(id),
-        message,
+        message(),
         (stdout) => pipeline(stdout, appendTo(file, growth)),
         signal,
       )
@@ -307,12 +306,12 @@ export class FetchCache {
     return size > this.#files.maxBytes / 2 ? Number.POSITIVE_INFINITY : size
   }
 
-  async #key(id: RepoId, tags: string, message: Buffer): Promise<string> {
+  async #key(id: RepoId, tags: string, request: string): Promise<string> {
     // its own configuration can change what git answers
     const { mtimeMs, size } = await stat(join(this.#options.directoryOf(id), 'config'))
     return createHash('sha256')
       .update(`${FORMAT}\n${this.#options.gitVersion}\n${id} ${mtimeMs} ${size}\n${tags}\n`)
-      .update(message)
+      .update(request)
       .digest('hex')
   }
 }
@@ -320,7 +319,8 @@ export class FetchCache {
 interface Order {
   readonly id: RepoId
   readonly key: string
-  readonly message: Buffer
+  /** To git. */
+  readonly message: () => Buffer
   readonly client: FetchClient
   readonly lane: Lane
   readonly estimate: () => Promise<number>
@@ -335,18 +335,6 @@ interface Production {
   /** Path of the part, once there is one. */
   readonly opened: Promise<string>
   readonly ended: Promise<void>
-}
-
-function permits(tips: Tips, request: FetchRequest): boolean {
-  return request.wants.every((it) => tips.oids.has(it))
-}
-
-function isWhole(request: FetchRequest, tips: Tips): boolean {
-  const { depth, since, filter, haves, ofsDelta, wants } = request
-  const some = depth ?? since ?? filter ?? haves[0]
-  if (some !== undefined || !ofsDelta) return false
-  const wanted = new Set(wants)
-  return [...tips.cloned].every((it) => wanted.has(it))
 }
 
 function isMissing(err: unknown): boolean {

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { LRUCache } from 'lru-cache'
 import type { ObjectFormat } from '../../domain/types.js'
 import { runGit } from '../spawn.js'
-import { identityOf, PACK_HEAD_BYTES, sumBytes } from './recipe.js'
+import { type FoundPack, identityOf, PACK_HEAD_BYTES, sumBytes } from './recipe.js'
 
 /*
  * A clone of everything out of a repository that has been packed is, but for a few objects, the largest pack of the
@@ -17,18 +17,6 @@ import { identityOf, PACK_HEAD_BYTES, sumBytes } from './recipe.js'
 /** Below this git is as fast. */
 const MIN_PACK_BYTES = 16 * 1024 * 1024
 const MAX_TAIL_BYTES = 16 * 1024 * 1024
-
-export interface FoundPack {
-  readonly format: ObjectFormat
-  /** File name of the pack, and what tells that it is still the same one. */
-  readonly pack: string
-  readonly packBytes: number
-  readonly packSum: string
-  /** Entries of the pack and of the tail. */
-  readonly objects: number
-  /** The entries that the pack lacks. */
-  readonly tail: Buffer
-}
 
 export class PackFinder {
   /** Packs that hold what their repository's refs do not reach. */

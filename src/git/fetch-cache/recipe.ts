@@ -2,7 +2,6 @@ import { randomBytes } from 'node:crypto'
 import { constants, type FileHandle, open, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ObjectFormat } from '../../domain/types.js'
-import type { FoundPack } from './pack-finder.js'
 import type { SumOrder } from './pack-sum-worker.js'
 
 /*
@@ -22,6 +21,19 @@ interface Head {
   /** Entries of it and of what it lacks. */
   readonly objects: number
   readonly tailBytes: number
+}
+
+/** What a recipe is made of. */
+export interface FoundPack {
+  readonly format: ObjectFormat
+  /** File name of the pack, and what tells that it is still the same one. */
+  readonly pack: string
+  readonly packBytes: number
+  readonly packSum: string
+  /** Entries of the pack and of the tail. */
+  readonly objects: number
+  /** The entries that the pack lacks. */
+  readonly tail: Buffer
 }
 
 export const PACK_HEAD_BYTES = 12
