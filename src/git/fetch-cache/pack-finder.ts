@@ -1,6 +1,7 @@
 import { type FileHandle, open, readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { LRUCache } from 'lru-cache'
+import { HubError } from '../../domain/errors.js'
 import type { ObjectFormat } from '../../domain/types.js'
 import { runGit } from '../spawn.js'
 import { type FoundPack, identityOf, PACK_HEAD_BYTES, sumBytes } from './recipe.js'
@@ -35,15 +36,19 @@ export class PackFinder {
     const file = await open(path, 'r').catch(() => undefined)
     if (!file) return undefined
     try {
-      const found = await look(directory, name, file, wants, format, signal).catch(() => undefined)
-      if (!found && !signal.aborted) this.#unfit.set(path, true)
+      const found = await look(directory, name, file, wants, format, signal)
+      if (!found) this.#unfit.set(path, true)
       return found
+    } catch {
+      // what failed now, in the middle of a repack for instance, may go well the next time
+      return undefined
     } finally {
       await file.close()
     }
   }
 }
 
+/** Undefined when the pack lacks too much, or holds what the wants do not reach. */
 async function look(
   directory: string,
   name: string,
@@ -61,9 +66,10 @@ async function look(
       'pack-objects',
       ['--revs', '--stdout', '--delta-base-offset', '-q', `--keep-pack=${name}`],
       { ...options, maxBytes: MAX_TAIL_BYTES },
-    ),
+    ).catch(unlessTooMuch),
   ])
-  const tail = missing.stdout
+  const tail = missing?.stdout
+  if (!tail) return undefined
   const objects = inPack + tail.readUInt32BE(8)
   if (objects !== Number(reached.stdout.toString().trim())) return undefined
   return {
@@ -74,6 +80,10 @@ async function look(
     objects,
     tail: tail.subarray(PACK_HEAD_BYTES, tail.length - sumBytes(format)),
   }
+}
+
+function unlessTooMuch(err: unknown): undefined {
+  if (!(err instanceof HubError && err.facts.size !== undefined)) throw err
 }
 
 async function countIn(file: FileHandle): Promise<number> {
