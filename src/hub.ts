@@ -9,6 +9,7 @@ import { gitSmart } from './dialects/git-smart/index.js'
 import { huggingFace } from './dialects/huggingface/index.js'
 import { kohaku } from './dialects/kohaku/index.js'
 import { lfs } from './dialects/lfs/index.js'
+import { DirectTransfers } from './dialects/lfs/transfers.js'
 import { outpost } from './dialects/outpost/index.js'
 import { onlySpaces, spaces } from './dialects/spaces/index.js'
 import { duplicateRoutes } from './dialects/xet/duplicate.js'
@@ -143,7 +144,9 @@ function buildWays(domain: Domain, log: Logger, siblings?: Siblings) {
   )
   app.use(asDialect('spaces', spacePages))
   app.use(...lastAnswers())
-  return { app, listener: polls.listener(new DirectWay(app, metrics, log)) }
+  const way = new DirectWay(app, { metrics, log, audit: domain.audit })
+  const transfers = new DirectTransfers(lfsParts, domain.linkRights)
+  return { app, listener: transfers.listener(way, polls.listener(way)) }
 }
 
 function when(path: RegExp, handler: RequestHandler): RequestHandler {

@@ -230,6 +230,7 @@ export async function openDomain(config: Config, log: Logger, closer: Closer) {
     audit,
     access,
     rights: new KeptRights(() => stores.version()),
+    linkRights: new KeptRights(() => stores.rightsVersion()),
     accessRequests: new AccessRequests({ ...stores, access, cards }),
     collections: new Collections({ ...stores, access, papers }),
     papers,

@@ -4,10 +4,11 @@ import type { AuditLog } from '../domain/audit/audit-log.js'
 import type { AuditEntry, Outcome } from '../domain/audit/ports.js'
 import { HubError } from '../domain/errors.js'
 import { credentialOf } from '../domain/events/events.js'
-import type { Caller } from '../domain/types.js'
+import type { Caller, Repo } from '../domain/types.js'
 import { parseKind } from '../protocol/repo-path.js'
 import { callerOf } from './caller.js'
 import { dialectOf, loggablePath, repoOfPath } from './request-facts.js'
+import type { Ended } from './request-log.js'
 
 const SAFE = ['GET', 'HEAD', 'OPTIONS']
 const REFUSED = [401, 403, 404, 423, 429]
@@ -57,6 +58,25 @@ export function recordActs(audit: AuditLog, access: Access): RequestHandler {
   }
 }
 
+/** As `recordActs`, for a request of a caller who was let in, and which was answered in front of Express. */
+export function recordDirectAct(audit: AuditLog, caller: Caller, repo: Repo, ended: Ended): void {
+  const outcome = outcomeOf(ended.status, !ended.cut)
+  const entry: AuditEntry = {
+    action: 'request',
+    outcome,
+    ...actorOf(caller),
+    address: caller.address,
+    dialect: ended.dialect,
+    repo: namedRepo(repo),
+    request: ended.id,
+    method: ended.method,
+    path: loggablePath(ended).slice(0, MAX_PATH),
+    status: ended.status,
+    data: {},
+  }
+  audit.record(entry, { limited: caller.via === 'anonymous' || outcome !== 'done' })
+}
+
 function whoAsked(req: Request): Caller | HubError | undefined {
   try {
     return callerOf(req)
@@ -92,10 +112,13 @@ function repoOf(
   access: Access,
 ): AuditEntry['repo'] {
   const opened = caller && !(caller instanceof HubError) ? access.openedBy(caller) : undefined
-  if (opened)
-    return { id: opened.id, kind: opened.kind, name: `${opened.namespace}/${opened.name}` }
+  if (opened) return namedRepo(opened)
   const [kind, ...name] = repoOfPath(loggablePath(req))?.split('/') ?? []
   return kind ? { id: null, kind: parseKind(kind) ?? null, name: name.join('/') } : null
+}
+
+function namedRepo({ id, kind, namespace, name }: Repo): AuditEntry['repo'] {
+  return { id, kind, name: `${namespace}/${name}` }
 }
 
 /** The path with what secret parameters of its route stand for taken out; the route's pattern lies at the path's end. */

@@ -33,6 +33,14 @@ const EXPOSED = [
 const ALLOWED =
   'Accept, Authorization, Content-Type, If-Match, If-None-Match, If-Range, Range, X-Request-Id, X-Xet-Session-Id'
 
+/** Of an answer that any page may read, as names and values in turn. */
+export const OPEN_HEADERS: readonly string[] = [
+  'Access-Control-Allow-Origin',
+  '*',
+  'Access-Control-Expose-Headers',
+  EXPOSED,
+]
+
 /** Answers preflights itself and marks every other answer of the API as readable from any origin. */
 export function cors(): RequestHandler {
   return (req, res, next) => {

@@ -77,7 +77,8 @@ export class Polls {
     res: ServerResponse,
     { caller, repo }: KeptRight,
   ): Promise<void> {
-    const answer = way.begin(req, res, 'git', caller)
+    const answer = way.begin(req, res, 'git')
+    answer.by(caller)
     const advertisement = await advertisementOf(this.#state, repo).catch(() => undefined)
     if (advertisement) answer.send(ADVERTISED, advertisement)
     else answer.leave()
@@ -89,7 +90,8 @@ export class Polls {
     res: ServerResponse,
     right: KeptRight,
   ): Promise<void> {
-    const answer = way.begin(req, res, 'git', right.caller)
+    const answer = way.begin(req, res, 'git')
+    answer.by(right.caller)
     const body = await readAnnounced(req, MAX_BODY_BYTES).catch(() => undefined)
     if (!body) return // the client is gone
     const list = await this.#find(right, body).catch(() => undefined)

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import type { SignedAction } from '../../domain/access/signed-actions.js'
 import { HubError } from '../../domain/errors.js'
 import { SMALL_OBJECT_BYTES } from '../../domain/ports.js'
-import type { Repo, Right } from '../../domain/types.js'
+import type { Caller, Repo, Right } from '../../domain/types.js'
 import { abortSignalOf, check, readAnnounced, readJson, takeBody } from '../../http/body.js'
 import { actAs } from '../../http/caller.js'
 import { sendBytes } from '../../http/send-bytes.js'
@@ -103,9 +103,19 @@ async function authorise(
   if (action.repoId !== req.params.repoId || action.oid !== req.params.oid)
     throw new HubError('not_authenticated', 'This link is for another object.')
   const caller = actAs(req, await parts.login.byAction(action, req.ip ?? ''))
-  const found = await parts.repos.findById(action.repoId)
+  return { action, repo: await openFor(parts, action, caller, right) }
+}
+
+/** The repository that a link leads to, when `caller`, for whom it speaks, still has the right on it. */
+export async function openFor(
+  { repos, access }: LfsParts,
+  action: SignedAction,
+  caller: Caller,
+  right: Right,
+): Promise<Repo> {
+  const found = await repos.findById(action.repoId)
   if (!found) throw new HubError('repo_not_found', 'Repository not found')
-  const opened = await parts.access.openStored(caller, found, action.proposal ? 'read' : right)
-  await parts.access.requireContent(caller, opened)
-  return { action, repo: opened.repo }
+  const opened = await access.openStored(caller, found, action.proposal ? 'read' : right)
+  await access.requireContent(caller, opened)
+  return opened.repo
 }

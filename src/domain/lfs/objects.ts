@@ -360,6 +360,14 @@ export class LfsObjects {
     return this.#store.localPath && object.storage === 'raw' && object.key ? object.key : undefined
   }
 
+  /** The bytes of an object that is small and at hand; undefined for any other. */
+  readSmall(object: LfsObject): Promise<Buffer> | undefined {
+    const { readSmall } = this.#store
+    const isSmall = object.size > 0 && object.size <= SMALL_OBJECT_BYTES
+    if (!readSmall || !isSmall || object.storage !== 'raw') return undefined
+    return readSmall(rawKey(object), { first: 0, last: object.size - 1 })
+  }
+
   /** For an answer: the bytes as a stream, few ones at once. */
   openBody(object: LfsObject, range?: ByteRange): Promise<Readable | Buffer> {
     const { first, last } = range ?? { first: 0, last: object.size - 1 }

@@ -1,5 +1,6 @@
 import type Database from 'better-sqlite3'
-import type { Db } from './open.js'
+import type { Kysely } from 'kysely'
+import type { Schema } from './schema.js'
 
 type Statement = Database.Statement<unknown[]>
 
@@ -34,7 +35,7 @@ export class HotStatements {
   }
 
   /** Between other people's transactions. */
-  whenFree<T>(db: Db, read: () => T): Promise<T> {
+  whenFree<T>(db: Kysely<Schema>, read: () => T): Promise<T> {
     return db.connection().execute(async () => read())
   }
 }

@@ -36,7 +36,7 @@ const MAX_KEPT_TEXT = 8_000
 const CHANGES_NOTHING = /^\s*(select|begin|commit|rollback)\b/i
 /** No right and no lock hangs on what these tables hold, nor on the bytes that a repository has. */
 const CHANGES_NO_RIGHT =
-  /^(?:insert into|update|delete from) "(?:lfs_object|lfs_link|lfs_lease|lfs_upload|lfs_removed|lfs_discard|event)"[ (]|^update "repo" set "lfs_bytes" = [^,]* where "id" = \?$/
+  /^(?:insert into|update|delete from) "(?:lfs_object|lfs_link|lfs_lease|lfs_upload|lfs_removed|lfs_discard|quota_reservation|event)"[ (]|^update "repo" set "lfs_bytes" = [^,]* where "id" = \?$/
 
 /**
  * Opens the SQLite file, creating it, and brings it to this build's schema.
