@@ -183,6 +183,7 @@ export async function openDomain(config: Config, log: Logger, closer: Closer) {
     {
       ...stores,
       access,
+      login,
       cards,
       contents,
       recorder,

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, onTestFinished, test, vi } from 'vitest'
+import { sha256Hex } from '../../src/lib/ids.js'
 import { commit, file, header } from '../support/hf.js'
 import { runCommand, startTestHub, type TestHub, type TestUser, tempDir } from '../support/hub.js'
 import { startProcess } from '../support/process.js'
@@ -110,6 +111,82 @@ test('a Space runs when it is pushed, with its secrets, and its stage and log te
     302,
     'http://127.0.0.1:9/app/https://evil.example/x',
   ])
+})
+
+test('a volume that who attached it may not read any more goes from the Space that runs', async () => {
+  const { env, state } = await place()
+  const told = join(await tempDir(), 'volumes')
+  const runner = join(await tempDir(), 'runner.sh')
+  const note = `[ "$2" != start ] || echo "$PACKHORSE_APP_VOLUMES" >>"${told}"`
+  await writeFile(runner, `#!/bin/sh\n${note}\nexec "${SCRIPT}" "$@"\n`, { mode: 0o755 })
+  const hub = await startTestHub({
+    ...env,
+    PACKHORSE_SPACE_RUNNER: JSON.stringify([runner, state]),
+  })
+  const ada = await hub.user('ada')
+  const eve = await hub.user('eve')
+  const body = { type: 'dataset', name: 'theirs' }
+  expect((await hub.api('/api/repos/create', { as: eve, body })).status).toBe(200)
+  await create(hub, ada)
+  const theirs = { type: 'dataset', source: 'eve/theirs', mountPath: '/theirs', readOnly: true }
+  const own = { type: 'space', source: 'ada/app', mountPath: '/own', readOnly: true }
+  const volumes = [theirs, own]
+  const put = await hub.api(`${S}/volumes`, { as: ada, method: 'PUT', body: { volumes } })
+  expect([put.status, put.json.volumes]).toEqual([200, volumes])
+  await push(hub, ada, { 'README.md': README, 'app.sh': APP })
+  await reach(hub, ada, 'RUNNING')
+  const starts = () =>
+    readFileSync(told, 'utf8')
+      .trim()
+      .split('\n')
+      .map((it) => JSON.parse(it))
+  expect(starts()).toEqual([volumes])
+  const settings = { method: 'PUT', as: eve, body: { private: true } }
+  expect((await hub.api('/api/datasets/eve/theirs/settings', settings)).status).toBe(200)
+  // the look that comes every 15 seconds by itself; nobody asked for a restart
+  const address = { kind: 'space', namespace: 'ada', name: 'app' } as const
+  await hub.domain.appRuns.order((await hub.domain.stores.repos.findByAddress(address))?.id ?? '')
+  await vi.waitFor(() => expect(starts()).toEqual([volumes, [own]]), PATIENCE)
+  await reach(hub, ada, 'RUNNING')
+})
+
+test('who follows a log hears no more of it when the right, or the token, has gone', async () => {
+  const { env } = await place()
+  const hub = await startTestHub(env)
+  const ada = await hub.user('ada')
+  const eve = await hub.user('eve')
+  await hub.org('team', ada, { eve: 'contributor' })
+  const path = '/api/spaces/team/app'
+  const body = { type: 'space', name: 'app', organization: 'team', sdk: 'gradio' }
+  expect((await hub.api('/api/repos/create', { as: ada, body })).status).toBe(200)
+  const files = [header(), file('README.md', README), file('app.sh', APP)]
+  expect((await commit(hub, ada, files, `${path}/commit/main`)).status).toBe(200)
+  await vi.waitFor(async () => {
+    expect((await hub.api(`${path}/runtime`, { as: ada })).json.stage).toBe('RUNNING')
+  }, PATIENCE)
+  const over: string[] = []
+  const follow = async (name: string, token: string) => {
+    const headers = { Authorization: `Bearer ${token}` }
+    const abort = new AbortController()
+    onTestFinished(() => abort.abort())
+    const url = `${hub.url}${path}/logs/run`
+    const reply = await fetch(url, { headers, signal: abort.signal })
+    reply.text().then(
+      (text) => over.push(text.includes('pid ') ? name : text),
+      () => undefined,
+    )
+  }
+  const spare = await hub.token(ada.user, { role: 'write' })
+  await follow('eve', eve.token)
+  await follow('spare', spare)
+  await follow('ada', ada.token)
+  const { accounts } = hub.domain.stores
+  const org = await accounts.findNamespace('team')
+  await accounts.setMember(org?.id ?? 0, eve.user.id, null)
+  await vi.waitFor(() => expect(over).toEqual(['eve']), PATIENCE)
+  const token = await accounts.findTokenByHash(sha256Hex(spare))
+  await accounts.deleteToken(ada.user.id, token?.id ?? '')
+  await vi.waitFor(() => expect(over).toEqual(['eve', 'spare']), PATIENCE)
 })
 
 test('pause stops the process, restart starts another, an end by itself is an error', async () => {

@@ -1,5 +1,6 @@
 import type { Access } from '../../domain/access/access.js'
 import type { Follows } from '../../domain/accounts/follows.js'
+import type { Login } from '../../domain/accounts/login.js'
 import type { AccountStore } from '../../domain/accounts/ports.js'
 import type { Cards } from '../../domain/cards/cards.js'
 import type { CardStore } from '../../domain/cards/ports.js'
@@ -52,6 +53,7 @@ export interface Domain extends DiscussionServices {
   readonly merges: BranchMerges
   readonly refEdits: RefEdits
   readonly duplicator: Duplicator
+  readonly login: Login
   readonly git: GitEngine
   readonly objects: LfsObjects
   readonly policy: PushPolicy

@@ -52,5 +52,5 @@ async function spaceOrder(it: HfRequest, body: z.output<typeof Body>) {
   const order = toSpaceOrder(body)
   const config = await parts.spaces.config(opened.repo)
   await parts.spaces.check(caller, order, 'sdk' in config ? config.sdk : undefined)
-  return { prepare: (copy: Repo) => parts.spaces.begin(copy, order, opened.repo) }
+  return { prepare: (copy: Repo) => parts.spaces.begin(copy, order, caller, opened.repo) }
 }

@@ -1,13 +1,15 @@
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Repo } from '../../domain/types.js'
+import { HubError } from '../../domain/errors.js'
 import { abortSignalOf } from '../../http/body.js'
 import { ignoreClientGone } from '../../http/send-bytes.js'
 import { lines, newLines } from '../../protocol/log-lines.js'
 import type { HfParts, HfRequest } from './parts.js'
 
 const POLL_MS = 2_000
+/** What a log asks for: applications say more there than their pages show. */
+export const LOG_RIGHT = 'write'
 /** Clients that follow come again by themselves. */
 const FOLLOW_MS = 5 * 60_000
 
@@ -15,9 +17,10 @@ type Log = Awaited<ReturnType<HfParts['spaces']['logs']>>
 
 /**
  * The runner's log as events `data: {"data": "a line\n", "timestamp": …}`: what there is, and while the Space starts or runs what
- * comes. Clients that only look leave when nothing comes for a while.
+ * comes, for as long as the caller may read it. Clients that only look leave when nothing comes for a while.
  */
-export async function spaceLogs({ req, res, parts, opened, params }: HfRequest): Promise<void> {
+export async function spaceLogs(request: HfRequest): Promise<void> {
+  const { req, res, parts, opened, params } = request
   const which = params[0] === 'build' ? 'build' : 'run'
   const signal = abortSignalOf(res)
   // before the first event: clients that do not follow take what is later than the answer's Date for new
@@ -28,24 +31,39 @@ export async function spaceLogs({ req, res, parts, opened, params }: HfRequest):
     res.end()
     return
   }
-  const events = follow(parts, opened.repo, which, { first, begun, signal })
+  const events = follow(request, which, { first, begun, signal })
   await pipeline(Readable.from(events), res, { signal }).catch(ignoreClientGone)
 }
 
 async function* follow(
-  parts: HfParts,
-  repo: Repo,
+  request: HfRequest,
   which: 'build' | 'run',
   { first, begun, signal }: { first: NonNullable<Log>; begun: Date; signal: AbortSignal },
 ): AsyncGenerator<string> {
+  const { parts, opened } = request
   yield* toEvents(lines(first.text), begun)
   const end = begun.getTime() + FOLLOW_MS
   for (let log: Log = first; log?.live && Date.now() < end; ) {
     await sleep(POLL_MS, undefined, { signal })
+    if (!(await mayStillRead(request))) return
     const before: NonNullable<Log> = log
     // a runner that fails or is busy now may answer at the next round
-    log = await parts.spaces.logs(repo, which, signal).catch(() => before)
+    log = await parts.spaces.logs(opened.repo, which, signal).catch(() => before)
     yield* toEvents(newLines(before.text, log?.text ?? ''), new Date())
+  }
+}
+
+/** Tokens end, rights are taken away and Spaces become others' while somebody follows. */
+async function mayStillRead({ parts, caller, opened }: HfRequest): Promise<boolean> {
+  const now = await parts.login.again(caller)
+  if (!now) return false
+  const { kind, namespace, name } = opened.repo
+  try {
+    const found = await parts.access.open(now, { kind, namespace, name }, LOG_RIGHT)
+    return found.repo.id === opened.repo.id
+  } catch (err) {
+    if (err instanceof HubError && err.code !== 'internal') return false
+    throw err
   }
 }
 

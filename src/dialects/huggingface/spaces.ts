@@ -5,7 +5,7 @@ import { SpaceValueField, SpaceVolumesField } from '../../domain/spaces/space-fi
 import { check, readJson } from '../../http/body.js'
 import { boolParam } from './params.js'
 import type { HfRequest, RepoRoute } from './parts.js'
-import { spaceLogs } from './space-logs.js'
+import { LOG_RIGHT, spaceLogs } from './space-logs.js'
 import { toRuntime, toValues } from './space-shapes.js'
 
 const MAX_BODY = 1024 * 1024
@@ -60,7 +60,7 @@ export const spaceRoutes: readonly RepoRoute[] = [
     await it.parts.spaces.restart(it.repo, boolParam(it.req, 'factory') ?? false, it.actor)
     await sendRuntime(it)
   }),
-  row('GET', /^logs\/(build|run)$/, 'write', spaceLogs),
+  row('GET', /^logs\/(build|run)$/, LOG_RIGHT, spaceLogs),
 ]
 
 interface SpaceRequest extends HfRequest {

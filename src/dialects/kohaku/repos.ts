@@ -102,7 +102,7 @@ async function spaceOrder(
   const sdk = body.sdk ? checkSdk(body.sdk) : undefined
   const order = toSpaceOrder(body)
   await parts.spaces.check(caller, order, sdk)
-  return { prepare: (repo) => parts.spaces.begin(repo, order) }
+  return { prepare: (repo) => parts.spaces.begin(repo, order, caller) }
 }
 
 /** What the caller sends along, and a card for a licence that comes without one; a space has its card anyway. */

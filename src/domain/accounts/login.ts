@@ -120,7 +120,7 @@ export class Login {
 
   /** The caller behind a link that carries its own right: nobody in particular once the account is gone. */
   async byAction(
-    { userId, role = 'write', siteAdmin }: SignedAction,
+    { userId, role = 'write', siteAdmin }: Pick<SignedAction, 'userId' | 'role' | 'siteAdmin'>,
     address: string,
   ): Promise<Caller> {
     const anonymous = this.anonymous(address)
@@ -129,11 +129,22 @@ export class Login {
     return (await this.byUserId(userId, role, address)) ?? anonymous
   }
 
+  /** For who stays connected: the same credential as it counts now, undefined once it or its user's account has ended. */
+  async again(caller: Caller): Promise<Caller | undefined> {
+    const { user: before, token: used, address, via, role } = caller
+    if (!before) return caller
+    const user = await this.#accounts.findUserById(before.id)
+    if (!user?.isActive) return undefined
+    if (!used) return this.#callerOf(user, address, via, role, undefined)
+    const token = await this.#accounts.findToken(used.id)
+    if (!token || hasExpired(token)) return undefined
+    return this.#callerOf(user, address, via, token.role, token)
+  }
+
   /** Undefined when there is no such token; expired ones and those of inactive users count as none. */
   async #findByToken(secret: string, address: string): Promise<Caller | undefined> {
     const token = await this.#accounts.findTokenByHash(sha256Hex(secret))
-    if (!token || (token.expiresAt !== null && token.expiresAt <= new Date().toISOString()))
-      return undefined
+    if (!token || hasExpired(token)) return undefined
     const user = await this.#accounts.findUserById(token.userId)
     if (!user?.isActive) return undefined
     // once an hour is enough for "last used", and keeps reads from writing
@@ -160,6 +171,10 @@ export class Login {
       address,
     }
   }
+}
+
+function hasExpired({ expiresAt }: Token): boolean {
+  return expiresAt !== null && expiresAt <= new Date().toISOString()
 }
 
 /** Names that nobody has are counted, too: otherwise the limit would tell who exists. */

@@ -90,6 +90,8 @@ export interface TokenStore {
     expiresAt: string | null
   }): Promise<Token>
   findTokenByHash(hash: string): Promise<Token | undefined>
+  /** Sessions, too. */
+  findToken(id: string): Promise<Token | undefined>
   listTokens(userId: number): Promise<Token[]>
   touchToken(id: string): Promise<void>
   deleteToken(userId: number, id: string): Promise<boolean>

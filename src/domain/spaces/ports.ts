@@ -12,7 +12,7 @@ export interface SpaceSettings {
   readonly sleepSeconds: number | null
   readonly devMode: boolean
   readonly paused: boolean
-  readonly volumes: readonly SpaceVolume[]
+  readonly volumes: readonly AttachedVolume[]
   /** Grows with every change that a running Space has to see. */
   readonly revision: number
   /** The revision that is to be built without anything kept from before. */
@@ -38,6 +38,11 @@ export interface SpaceVolume {
   readonly revision?: string | undefined
   readonly readOnly?: boolean | undefined
   readonly path?: string | undefined
+}
+
+/** With whose right it is read: an account's, the operator's, or (null) that of anybody. */
+export interface AttachedVolume extends SpaceVolume {
+  readonly attachedBy: number | 'site' | null
 }
 
 /** A variable, or a secret whose value is sealed. */

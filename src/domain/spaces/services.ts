@@ -1,4 +1,5 @@
 import type { Access } from '../access/access.js'
+import type { Login } from '../accounts/login.js'
 import type { AccountStore } from '../accounts/ports.js'
 import { AppRuns } from '../apps/app-runs.js'
 import type { AppRunner, AppRunStore, Checkouts } from '../apps/ports.js'
@@ -13,6 +14,7 @@ import { SecretBox } from '../packages/secret-box.js'
 import type { RefRecorder } from '../refs/recorder.js'
 import type { RepoStore } from '../repos/ports.js'
 import type { SpaceStore } from './ports.js'
+import { SpaceVolumes } from './space-volumes.js'
 import { Spaces } from './spaces.js'
 
 const ROUND_SECONDS = 2
@@ -27,6 +29,7 @@ export function appServices(
     repos: RepoStore
     accounts: AccountStore
     access: Access
+    login: Login
     cards: Cards
     contents: Contents
     recorder: RefRecorder
@@ -39,7 +42,12 @@ export function appServices(
 ): { spaces: Spaces; endpoints: Endpoints; appRuns: AppRuns } {
   const runs = new AppRuns(parts)
   const all = { ...parts, runs, box: new SecretBox(parts.secretKey) }
-  const services = { spaces: new Spaces(all), endpoints: new Endpoints(all), appRuns: runs }
+  const volumes = new SpaceVolumes(parts)
+  const services = {
+    spaces: new Spaces({ ...all, volumes }),
+    endpoints: new Endpoints(all),
+    appRuns: runs,
+  }
   runner.handle('app.sync', (job, signal) => runs.sync(job.key, signal))
   if (!parts.runner) return services
   // a push may bring another commit of a Space, another sdk, an app file

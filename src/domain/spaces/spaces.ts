@@ -1,4 +1,3 @@
-import type { Access } from '../access/access.js'
 import type { AppOrder, AppRuns } from '../apps/app-runs.js'
 import type { AppRun, CheckoutFile } from '../apps/ports.js'
 import type { Cards } from '../cards/cards.js'
@@ -9,6 +8,7 @@ import type { SecretBox } from '../packages/secret-box.js'
 import type { RepoStore } from '../repos/ports.js'
 import type { Caller, Repo, RepoId } from '../types.js'
 import {
+  type AttachedVolume,
   NEW_SPACE,
   type NewSpaceValue,
   type SpaceSettings,
@@ -29,6 +29,7 @@ import {
   sleepTime,
   USUAL_HARDWARE,
 } from './space-rules.js'
+import { attach, type SpaceVolumes, shownVolumes } from './space-volumes.js'
 
 /** How a Space is, and what its owner asked for (huggingface-wire B6.1). */
 export interface SpaceRuntime {
@@ -68,11 +69,11 @@ export class Spaces {
   readonly #contents: Contents
   readonly #box: SecretBox
   readonly #runs: AppRuns
-  readonly #access: Access
+  readonly #volumes: SpaceVolumes
 
   constructor(parts: {
-    access: Access
     spaces: SpaceStore
+    volumes: SpaceVolumes
     repos: RepoStore
     cards: Cards
     contents: Contents
@@ -85,7 +86,7 @@ export class Spaces {
     this.#contents = parts.contents
     this.#box = parts.box
     this.#runs = parts.runs
-    this.#access = parts.access
+    this.#volumes = parts.volumes
     this.#runs.serve('space', (id) => this.#order(id))
   }
 
@@ -100,9 +101,10 @@ export class Spaces {
       this.#runs.find(repo.id),
     ])
     const isStatic = 'sdk' in config && config.sdk === 'static'
+    const mounted = await this.#volumes.readable(settings.volumes)
     const { stage, message } = isStatic
       ? { stage: 'RUNNING' as const, message: null }
-      : stageOf(settings, config, run, this.#runs.enabled)
+      : stageOf(settings, mounted, config, run, this.#runs.enabled)
     const isRunning = stage === 'RUNNING' && !isStatic
     return {
       stage,
@@ -112,7 +114,7 @@ export class Spaces {
       storage: settings.storage,
       sleepSeconds: isStatic ? null : sleepTime(settings),
       devMode: settings.devMode,
-      volumes: settings.volumes,
+      volumes: shownVolumes(settings.volumes),
       url: isRunning ? (run?.url ?? null) : null,
     }
   }
@@ -176,8 +178,8 @@ export class Spaces {
     await this.#requireMoving(repo)
     if (volumes.length === 0 && (await this.#settings(repo.id)).volumes.length === 0)
       throw new HubError('invalid_input', 'This Space has no volumes.')
-    await this.#requireSources(actor.caller, volumes)
-    await this.#change(repo, { volumes: checkVolumes(volumes) }, actor)
+    await this.#volumes.requireReadable(actor.caller, volumes)
+    await this.#change(repo, { volumes: attach(actor.caller, checkVolumes(volumes)) }, actor)
   }
 
   async setDevMode(repo: Repo, devMode: boolean, actor: Actor): Promise<void> {
@@ -200,13 +202,13 @@ export class Spaces {
     const { hardware, storage, sleepSeconds, volumes } = order
     if (sdk === 'static' && [hardware, storage, sleepSeconds, volumes].some((it) => it != null))
       throw new HubError('invalid_input', 'A static Space has no hardware, storage or sleep time.')
-    this.#read(order)
-    await this.#requireSources(caller, volumes ?? [])
+    this.#read(order, caller)
+    await this.#volumes.requireReadable(caller, volumes ?? [])
   }
 
-  /** For a Space that is being created. `like`: its variables come along, its secrets never do. */
-  async begin(repo: Repo, order: SpaceOrder, like?: Repo): Promise<void> {
-    const { settings, secrets, variables } = this.#read(order)
+  /** For a Space that `caller` is creating. `like`: its variables come along, its secrets never do. */
+  async begin(repo: Repo, order: SpaceOrder, caller: Caller, like?: Repo): Promise<void> {
+    const { settings, secrets, variables } = this.#read(order, caller)
     const copied = like ? await this.variables(like) : []
     const own = new Set(variables.map((it) => it.key))
     const all = [...variables, ...copied.filter((it) => !own.has(it.key))]
@@ -241,7 +243,10 @@ export class Spaces {
     return { text: await this.#runs.logs(run, which, signal), live }
   }
 
-  #read(order: SpaceOrder): {
+  #read(
+    order: SpaceOrder,
+    caller: Caller,
+  ): {
     settings: SpaceSettings
     secrets: NewSpaceValue[]
     variables: NewSpaceValue[]
@@ -252,7 +257,7 @@ export class Spaces {
       hardware: hardware == null ? null : checkHardware(hardware),
       storage: storage == null ? null : checkStorage(storage),
       sleepSeconds: sleepSeconds == null ? null : checkSleep(sleepSeconds),
-      volumes: checkVolumes(volumes ?? []),
+      volumes: attach(caller, checkVolumes(volumes ?? [])),
     }
     const { secrets, variables } = order
     return {
@@ -279,14 +284,6 @@ export class Spaces {
     return (await this.#spaces.find(id)) ?? NEW_SPACE
   }
 
-  async #requireSources(caller: Caller, volumes: readonly SpaceVolume[]): Promise<void> {
-    for (const { type: kind, source } of volumes) {
-      const [namespace = '', name = ''] = source.split('/')
-      const opened = await this.#access.open(caller, { kind, namespace, name }, 'read')
-      await this.#access.requireContent(caller, opened)
-    }
-  }
-
   async #requireMoving(repo: Repo): Promise<void> {
     const config = await this.config(repo)
     if ('sdk' in config && config.sdk === 'static')
@@ -306,12 +303,14 @@ export class Spaces {
     if (repo?.state !== 'ready' || repo.kind !== 'space' || repo.disabled) return undefined
     const [settings, config] = await Promise.all([this.#settings(id), this.config(repo)])
     if (settings.paused || 'problem' in config || config.sdk === 'static') return undefined
+    // what nobody may read any more goes with the next look: another version is another start
+    const mounted = await this.#volumes.readable(settings.volumes)
     return {
-      version: `${config.commit}:${settings.revision}`,
+      version: versionOf(settings, mounted, config.commit),
       hardware: settings.hardware ?? USUAL_HARDWARE,
       sleepSeconds: sleepTime(settings),
       prepare: async (signal) => ({
-        env: { ...about(repo, settings, config), ...(await this.#values(id)) },
+        env: { ...about(repo, settings, mounted, config), ...(await this.#values(id)) },
         files: this.#files(repo, config.commit, signal),
       }),
     }
@@ -340,8 +339,18 @@ export class Spaces {
 
 const sealedFor = (id: RepoId, key: string) => `space ${id} ${key}`
 
+function versionOf(
+  { volumes, revision }: SpaceSettings,
+  mounted: readonly AttachedVolume[],
+  commit: string,
+): string {
+  const gone = volumes.flatMap((it, index) => (mounted.includes(it) ? [] : [index]))
+  return `${commit}:${revision}${gone.length > 0 ? `:without-${gone.join('-')}` : ''}`
+}
+
 function stageOf(
   settings: SpaceSettings,
+  mounted: readonly AttachedVolume[],
   config: SpaceConfig,
   run: AppRun | undefined,
   hasRunner: boolean,
@@ -350,14 +359,15 @@ function stageOf(
   if ('problem' in config) return { stage: config.problem, message: config.message }
   if (!hasRunner) return { stage: 'STOPPED', message: 'This hub has no runner.' }
   // not looked at yet, or about to be started anew
-  const version = `${config.commit}:${settings.revision}`
-  if (run?.version !== version) return { stage: 'BUILDING', message: null }
+  if (run?.version !== versionOf(settings, mounted, config.commit))
+    return { stage: 'BUILDING', message: null }
   return { stage: run.stage, message: run.message }
 }
 
 function about(
   repo: Repo,
   settings: SpaceSettings,
+  mounted: readonly AttachedVolume[],
   config: Extract<SpaceConfig, { sdk: string }>,
 ): Record<string, string> {
   return {
@@ -367,7 +377,7 @@ function about(
     PACKHORSE_APP_COMMIT: config.commit,
     PACKHORSE_APP_HARDWARE: settings.hardware ?? USUAL_HARDWARE,
     PACKHORSE_APP_STORAGE: settings.storage ?? '',
-    PACKHORSE_APP_VOLUMES: JSON.stringify(settings.volumes),
+    PACKHORSE_APP_VOLUMES: JSON.stringify(shownVolumes(mounted)),
     PACKHORSE_APP_DEV_MODE: settings.devMode ? '1' : '0',
     PACKHORSE_APP_FACTORY: settings.factoryRevision === settings.revision ? '1' : '0',
   }

@@ -1,10 +1,10 @@
 import { sql, type Transaction } from 'kysely'
 import { HubError } from '../../domain/errors.js'
 import type {
+  AttachedVolume,
   SpaceSettings,
   SpaceStore,
   SpaceValueKind,
-  SpaceVolume,
 } from '../../domain/spaces/ports.js'
 import { addEvents } from './events.js'
 import type { Db } from './open.js'
@@ -126,7 +126,7 @@ function toSettings(row: {
     sleepSeconds: row.sleep_seconds,
     devMode: row.dev_mode === 1,
     paused: row.paused === 1,
-    volumes: JSON.parse(row.volumes) as SpaceVolume[],
+    volumes: JSON.parse(row.volumes) as AttachedVolume[],
     revision: row.revision,
     factoryRevision: row.factory_revision,
   }

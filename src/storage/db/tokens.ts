@@ -32,6 +32,10 @@ export function tokenStore(db: Db): TokenStore {
         .executeTakeFirst()
       return row && toToken(row)
     },
+    async findToken(id) {
+      const row = await db.selectFrom('token').selectAll().where('id', '=', id).executeTakeFirst()
+      return row && toToken(row)
+    },
     async listTokens(userId) {
       const rows = await db
         .selectFrom('token')
