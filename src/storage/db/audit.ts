@@ -1,41 +1,42 @@
 import type { Selectable } from 'kysely'
 import type { AuditFilter, AuditStore, Outcome, StoredEntry } from '../../domain/audit/ports.js'
 import type { RepoKind } from '../../domain/types.js'
+import type { LateSync } from './late-sync.js'
 import type { Db } from './open.js'
 import type { Schema } from './schema.js'
 
-const ROWS_A_STATEMENT = 500
+const ADD = `insert into "event" ("at", "type", "repo_id", "repo_kind", "repo_name", "actor_id", "actor_name", "address",
+    "dialect", "data", "request_id", "credential", "outcome", "status", "method", "path")
+  values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 
 /** Over the events: what the domain recorded in its own transactions stands beside the requests that asked for it. */
-export function auditStore(db: Db): AuditStore {
+export function auditStore(db: Db, late: LateSync): AuditStore {
   return {
     async append(entries) {
-      await db.transaction().execute(async (tx) => {
-        for (let from = 0; from < entries.length; from += ROWS_A_STATEMENT)
-          await tx
-            .insertInto('event')
-            .values(
-              entries.slice(from, from + ROWS_A_STATEMENT).map((it) => ({
-                at: it.at,
-                type: it.action,
-                repo_id: it.repo?.id ?? null,
-                repo_kind: it.repo?.kind ?? null,
-                repo_name: it.repo?.name ?? null,
-                actor_id: it.actor.id,
-                actor_name: it.actor.name,
-                address: it.address,
-                dialect: it.dialect,
-                data: JSON.stringify(it.data),
-                request_id: it.request,
-                credential: it.credential,
-                outcome: it.outcome,
-                status: it.status,
-                method: it.method,
-                path: it.path,
-              })),
+      await late.transact((hot) => {
+        for (const it of entries)
+          hot
+            .of(ADD)
+            .run(
+              it.at,
+              it.action,
+              it.repo?.id ?? null,
+              it.repo?.kind ?? null,
+              it.repo?.name ?? null,
+              it.actor.id,
+              it.actor.name,
+              it.address,
+              it.dialect,
+              JSON.stringify(it.data),
+              it.request,
+              it.credential,
+              it.outcome,
+              it.status,
+              it.method,
+              it.path,
             )
-            .execute()
       })
+      await late.sync()
     },
     async page(filter, order, cursor, limit) {
       const newest = order === 'newest'

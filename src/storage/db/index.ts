@@ -116,7 +116,7 @@ export async function openStores(file: string, onQuery?: (sql: string) => void):
     quotas: quotaStore(db),
     discussions: discussionStore(db),
     events: eventStore(db),
-    audit: auditStore(db),
+    audit: auditStore(db, late),
     holds: keepHoldReads(holdStore(db), rights),
     packages: packageStores(db),
     spaces: spaceStore(db),

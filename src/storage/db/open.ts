@@ -63,6 +63,8 @@ export async function openDatabase(
     sqlite.pragma('foreign_keys = ON')
     sqlite.pragma('cache_size = -32768')
     sqlite.pragma('temp_store = MEMORY')
+    // a page that many uploads touch (their keys come in random order) is copied into the file once for all of them
+    sqlite.pragma('wal_autocheckpoint = 4000')
     sqlite.pragma(`busy_timeout = ${BLOCKING_MS}`)
   } catch (err) {
     sqlite.close()

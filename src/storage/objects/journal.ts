@@ -138,13 +138,9 @@ function writeNew(path: string, bytes: Uint8Array): void {
 }
 
 function openNew(path: string): number {
-  try {
-    return openSync(path, 'wx')
-  } catch (err) {
-    if ((err as NodeJS.ErrnoException).code !== 'ENOENT') throw err
-    mkdirSync(dirname(path), { recursive: true })
-    return openSync(path, 'wx')
-  }
+  // mostly it is not there yet, and an attempt that fails costs more than the directory
+  mkdirSync(dirname(path), { recursive: true })
+  return openSync(path, 'wx')
 }
 
 function writeAll(file: number, bytes: Uint8Array): void {
