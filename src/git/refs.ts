@@ -175,9 +175,20 @@ export class RefReader {
       before?.packed === packed &&
       before.snapshot.defaultBranch === defaultBranch &&
       sameRefs(before.loose, loose)
-    const snapshot = same ? before.snapshot : snapshotOf(defaultBranch, packed, loose)
+    const fresh = same ? before.snapshot : snapshotOf(defaultBranch, packed, loose)
+    const snapshot = before && isBeingPacked(before, fresh, loose) ? before.snapshot : fresh
     return { snapshot, sources, trusted, loose, files, packed }
   }
+}
+
+/** Loose refs went one by one because packed-refs has them: what was made of the snapshot before holds for as long as it takes. */
+function isBeingPacked(before: Kept, fresh: RefSnapshot, loose: readonly Ref[]): boolean {
+  return (
+    loose.length > 0 &&
+    before.snapshot.digest === fresh.digest &&
+    // of a symbolic ref the digest knows only where it leads
+    ![...before.loose, ...loose].some((it) => it.symref)
+  )
 }
 
 /** About what one costs in memory. However many refs a repository has, it is kept, if need be alone. */

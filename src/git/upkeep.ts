@@ -37,15 +37,16 @@ const UNCOVERED = 0.1
 /**
  * After pushes: few loose refs, few packs in a geometric progression (so that the large ones are not written anew), one
  * index and one bitmap over all of them, a commit-graph. Safe beside fetches and pushes, which look again for a pack that
- * went away; nothing unreachable is dropped, and nothing that a push still keeps in its quarantine is seen. Runs at low
- * priority.
+ * went away; nothing unreachable is dropped, and nothing that a push still keeps in its quarantine is seen. What takes long
+ * runs at low priority.
  */
 export async function maintain(directory: string): Promise<void> {
   const it = await measure(directory)
   if (!needsPackRefs(it) && !needsRepack(it)) return
   const options = { cwd: directory, background: true }
   await alone(directory, async () => {
-    if (needsPackRefs(it)) await runGit('pack-refs', ['--all', '--prune'], options)
+    // not behind everything else: it is short, and until its last file is gone every look at the refs reads them all again
+    if (needsPackRefs(it)) await runGit('pack-refs', ['--all', '--prune'], { cwd: directory })
     if (!needsRepack(it)) return
     const format = ['--geometric=2', '--write-midx', '--write-bitmap-index']
     await runGit('repack', ['-d', '-l', '-q', ...format], options)

@@ -118,6 +118,35 @@ test('packing and deleting beside a reader never hides a ref', async () => {
   await expectLikeGit()
 })
 
+test('while refs are being packed, what was made of them before holds', async () => {
+  const names = Array.from({ length: 20 }, (_, n) => `refs/heads/b${String(n).padStart(2, '0')}`)
+  for (const name of names) await gitOk(dir, ['update-ref', name, first])
+  await settle()
+  const before = reader.read(dir)
+  await gitOk(dir, ['pack-refs', '--all', '--no-prune'])
+  for (const name of names) {
+    await rm(join(dir, name))
+    expect(reader.read(dir)).toBe(before)
+    await expectLikeGit()
+  }
+  // the last one: from here on everything is read out of packed-refs
+  await rm(join(dir, 'refs/heads/main'))
+  expect(reader.read(dir).digest).toBe(before.digest)
+  await expectLikeGit()
+})
+
+test('a symbolic ref that leads elsewhere, to the same commit, is a change', async () => {
+  await gitOk(dir, ['update-ref', 'refs/heads/same', first])
+  await gitOk(dir, ['symbolic-ref', 'refs/heads/link', 'refs/heads/main'])
+  await settle()
+  const before = reader.read(dir)
+  await gitOk(dir, ['symbolic-ref', 'refs/heads/link', 'refs/heads/same'])
+  const now = reader.read(dir)
+  const leads = (it: typeof now) => it.refs.find(({ name }) => name === 'refs/heads/link')?.symref
+  expect(now.digest).toBe(before.digest)
+  expect([leads(before), leads(now)]).toEqual(['refs/heads/main', 'refs/heads/same'])
+})
+
 test('names beyond the BMP are in the order of their bytes', async () => {
   for (const it of ['\u{1f40e}', '\ue000', '\uffee', 'z', '\u{10ffff}', 'é'])
     await gitOk(dir, ['update-ref', `refs/heads/${it}`, first])
