@@ -2,8 +2,8 @@ import type { Quarantine, RefSnapshot } from '../domain/ports.js'
 import type { GitOid, LfsPointer } from '../domain/types.js'
 import { mayBePointer, parseLfsPointer } from '../protocol/lfs-pointer.js'
 import type { CatFile } from './cat-file.js'
+import { parseCommit, parseTree, typeOfMode } from './object-parsers.js'
 import { PushObjects } from './push-objects.js'
-import { parseCommit, parseTree, typeOfMode } from './reads.js'
 
 const MAX_COMMITS = 64
 const MAX_TREES = 500

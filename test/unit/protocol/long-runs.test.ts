@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { checkCardYaml } from '../../../src/domain/cards/card-check.js'
 import { readFrontMatter } from '../../../src/domain/cards/front-matter.js'
-import { parseCommit } from '../../../src/git/reads.js'
+import { parseCommit } from '../../../src/git/object-parsers.js'
 import { trimEnd, trimSlashes } from '../../../src/lib/trim-ends.js'
 import { parseRpmSpec } from '../../../src/protocol/rpm-spec.js'
 
