@@ -24,6 +24,7 @@ class JoinedBlocks implements BlockSource {
   /** Of the pack. */
   #position = 0
   #begun = false
+  #closed = false
   #drop: number
   #reading: Promise<unknown> = Promise.resolve()
 
@@ -98,6 +99,9 @@ class JoinedBlocks implements BlockSource {
   }
 
   async close(): Promise<void> {
+    // once: the files are others', too
+    if (this.#closed) return
+    this.#closed = true
     await this.#reading
     await this.#recipe.close()
   }

@@ -26,10 +26,16 @@ export class PackSums {
   }
 
   async of(recipe: Recipe): Promise<Uint8Array> {
-    return (
-      (await recipe.notedSum()) ??
-      (await this.#making.run(recipe.head.id, () => this.#make(recipe.share())))
-    )
+    // at once: its reader may leave, and others wait for what is worked out of these files
+    const held = recipe.share()
+    try {
+      return (
+        (await held.notedSum()) ??
+        (await this.#making.run(held.head.id, () => this.#make(held.share())))
+      )
+    } finally {
+      await held.close()
+    }
   }
 
   close(): Promise<void> {
