@@ -64,8 +64,6 @@ const rudolfs: Starter = async (installed, dir) => {
 }
 
 const giftless: Starter = async (installed, dir) => {
-  const port = await freePort()
-  const url = `http://127.0.0.1:${port}`
   const home = join(dir, 'giftless')
   await mkdir(home, { recursive: true })
   const conf = join(home, 'giftless.yaml')
@@ -97,13 +95,16 @@ PRE_AUTHORIZED_ACTION_PROVIDER:
     '--threads',
     '4',
     '-b',
-    `127.0.0.1:${port}`,
+    '127.0.0.1:0', // it says which: a port that was free a moment ago may be anybody's by the time that Python is up
     '--timeout',
     '300',
     'giftless.wsgi_entrypoint:app',
   ]
   const env = { PATH: process.env.PATH, HOME: home, GIFTLESS_CONFIG_FILE: conf }
   const service = new Service('giftless', join(installed, 'bin/gunicorn'), args, { env, cwd: home })
+  const url = await service
+    .ready(async (output) => /Listening at: (http:\S+)/.exec(output)?.[1])
+    .catch((error) => service.stop().then(() => Promise.reject(error)))
   await up(service, url)
   return started(service, 'giftless', `${url}/bench`, join(home, 'objects'))
 }
