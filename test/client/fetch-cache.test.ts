@@ -15,7 +15,15 @@ import {
   initWork,
   readRepo,
 } from '../support/git-work.js'
-import { git, gitOk, startTestHub, type TestHub, type TestUser, tempDir } from '../support/hub.js'
+import {
+  git,
+  gitOk,
+  runCommand,
+  startTestHub,
+  type TestHub,
+  type TestUser,
+  tempDir,
+} from '../support/hub.js'
 import { startProcess } from '../support/process.js'
 import { rawRequest } from '../support/raw-http.js'
 
@@ -315,6 +323,28 @@ describe('a recipe for an answer', () => {
       await gitOk(dir, [...config, 'clone', '-q', '--mirror', url, version])
       await expectClean(join(dir, version))
     }
+  })
+
+  test('is never taken for the answer by another process that waits for it', async () => {
+    const slow = await tempDir()
+    const real = (await runCommand('sh', ['-c', 'command -v git'], { cwd: slow })).stdout.trim()
+    const wait = `case "$*" in *--keep-pack=*) while [ ! -e '${slow}/go' ]; do sleep 0.05; done ;; esac`
+    await writeFile(join(slow, 'git'), `#!/bin/sh\n${wait}\nexec ${real} "$@"\n`, { mode: 0o755 })
+    const other = await startProcess(['--data', hub.dataDir, '--port', '0'], {
+      PATH: `${slow}:${process.env.PATH}`,
+      PACKHORSE_LOG_LEVEL: 'silent',
+    })
+    const theirs = firstBytes(other.url, wants)
+    await expect.poll(cacheFiles).toContainEqual(expect.stringMatching(/\.claim$/))
+    const ours = askFor(wants)
+    await sleep(300)
+    await writeFile(join(slow, 'go'), '')
+    const { status, body } = await ours
+    expect([status, isPack(body)]).toEqual([200, true])
+    const made = await theirs
+    expect(await made.toEnd()).toBe('whole')
+    expect(made.body().equals(body)).toBe(true)
+    expect(counts()).toMatchObject({ made: 0 })
   })
 
   test('whose sum was not noted yet gets it from who reads it next', async () => {

@@ -223,7 +223,7 @@ export class FetchCache {
       const file = await open(part, 'wx')
       try {
         if (!(await this.#files.claim(id, key, part))) throw new LookAgain()
-        if (await this.#join(order, part, file, signal)) throw new LookAgain()
+        if (await this.#join(order, part, signal)) throw new LookAgain()
         if (!(await this.#files.makeRoom(await order.estimate()))) {
           this.#tooLarge.set(name, true)
           throw new HubError('too_large', 'the answer is too large to be kept')
@@ -276,18 +276,19 @@ export class FetchCache {
   }
 
   /** Leaves the recipe of a whole clone from what lies on disk; false when git has to make it. */
-  async #join(
-    { id, key, everything }: Order,
-    part: string,
-    file: FileHandle,
-    signal: AbortSignal,
-  ): Promise<boolean> {
+  async #join({ id, key, everything }: Order, part: string, signal: AbortSignal): Promise<boolean> {
     if (!everything) return false
     const { wants, format } = everything
     const found = await this.#packs.find(this.#options.directoryOf(id), wants, format, signal)
     if (!found || !(await this.#files.makeRoom(found.tail.length))) return false
-    await writeRecipe(file, found)
-    await rename(part, this.#files.recipe(id, key))
+    // not into the part: who follows that in another process would take it for the answer
+    const apart = `${part}.recipe`
+    try {
+      await writeRecipe(apart, found)
+      await rename(apart, this.#files.recipe(id, key))
+    } finally {
+      await rm(apart, { force: true })
+    }
     this.#counts.made += 1
     this.#counts.copied += 1
     return true

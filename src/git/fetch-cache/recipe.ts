@@ -43,17 +43,22 @@ export function sumBytes(format: ObjectFormat): number {
   return format === 'sha256' ? 32 : 20
 }
 
-/** Into an empty file; on disk for good when it returns. */
-export async function writeRecipe(file: FileHandle, found: FoundPack): Promise<void> {
+/** Into a new file; on disk for good when it returns. */
+export async function writeRecipe(path: string, found: FoundPack): Promise<void> {
   const { tail, ...rest } = found
   const head: Head = {
     id: randomBytes(12).toString('hex'),
     ...rest,
     tailBytes: tail.length,
   }
-  await file.appendFile(`${JSON.stringify(head)}\n`)
-  await file.appendFile(tail)
-  await file.datasync()
+  const file = await open(path, 'wx')
+  try {
+    await file.appendFile(`${JSON.stringify(head)}\n`)
+    await file.appendFile(tail)
+    await file.datasync()
+  } finally {
+    await file.close()
+  }
 }
 
 /** A recipe and its pack, both open, so that they can be read whatever becomes of their names. */

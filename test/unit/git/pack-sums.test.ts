@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { mkdir, open, writeFile } from 'node:fs/promises'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeEach, expect, onTestFinished, test } from 'vitest'
 import { joinedAnswer } from '../../../src/git/fetch-cache/joined-answer.js'
@@ -21,8 +21,7 @@ beforeEach(async () => {
   const packSum = createHash('sha1').update(pack).digest()
   await mkdir(join(directory, 'objects/pack'), { recursive: true })
   await writeFile(join(directory, 'objects/pack/pack-1.pack'), Buffer.concat([pack, packSum]))
-  const file = await open(path, 'wx')
-  await writeRecipe(file, {
+  await writeRecipe(path, {
     format: 'sha1',
     pack: 'pack-1.pack',
     packBytes: pack.length + packSum.length,
@@ -30,7 +29,6 @@ beforeEach(async () => {
     objects: 4,
     tail: TAIL,
   })
-  await file.close()
   head.writeUInt32BE(4, 8)
   expected = createHash('sha1').update(head).update(ENTRIES).update(TAIL).digest('hex')
 })
