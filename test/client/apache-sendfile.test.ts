@@ -1,12 +1,11 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { chmod, readFile, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
+import { chmod, readFile, realpath, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, onTestFinished, test } from 'vitest'
+import { freePort, untilItServes } from '../support/front-server.js'
 import { startTestHub, type TestHub, tempDir } from '../support/hub.js'
 import { batch, createRepo, pointerOf, randomObject, send, uploadAll } from '../support/lfs.js'
 
@@ -16,14 +15,6 @@ const MODULES = '/usr/lib/apache2/modules'
 const isInstalled = existsSync('/usr/sbin/apache2') && existsSync(join(MODULES, 'mod_xsendfile.so'))
 if (!isInstalled)
   console.warn('skipped: apt-get install apache2-bin libapache2-mod-xsendfile for this test')
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  server.close()
-  return port
-}
 
 /** What the documentation says, for this hub. */
 async function documentedLines(hub: TestHub): Promise<string> {
@@ -62,50 +53,62 @@ async function startApache(hub: TestHub): Promise<string> {
     if (apache.exitCode === null) await once(apache, 'exit')
   })
   const url = `http://127.0.0.1:${port}`
-  for (let tries = 0; tries < 200; tries += 1) {
-    const answers = await fetch(`${url}/healthz`).then(
-      (it) => it.ok,
-      () => false,
-    )
-    if (answers) return url
-    await sleep(50)
-  }
-  throw new Error(`Apache did not come up: ${await readFile(join(dir, 'log'), 'utf8')}`)
+  await untilItServes(url, () => readFile(join(dir, 'log'), 'utf8'))
+  return url
 }
 
-test.skipIf(!isInstalled)('Apache sends LFS objects for the hub, whole and in parts', async () => {
-  const hub = await startTestHub({ PACKHORSE_ACCEL_REDIRECT: 'x-sendfile' })
-  const ada = await hub.user('ada')
-  await createRepo(hub, ada, 'm')
-  const object = randomObject(3_000_000)
-  await uploadAll(hub, 'ada/m.git', ada, [object])
-  const { objects } = await batch(hub, 'ada/m.git', 'download', [pointerOf(object)], { as: ada })
-  const link = new URL(objects[0]?.actions?.download.href ?? '')
-  const apache = await startApache(hub)
-  const get = (headers: Record<string, string> = {}) =>
-    send('GET', `${apache}${link.pathname}${link.search}`, { headers })
+/** A folder on the way to the hub's files that Apache's account may not pass, and that is not ours to open. */
+async function closedFolder(): Promise<string | undefined> {
+  if (process.getuid?.() !== 0) return undefined
+  for (let it = await realpath(tmpdir()); ; it = dirname(it)) {
+    if (((await stat(it)).mode & 0o001) === 0) return it
+    if (it === dirname(it)) return undefined
+  }
+}
 
-  // the hub names the file to whom it believes to be a proxy
-  const named = await send('GET', link.href, { headers: { 'X-Forwarded-For': '203.0.113.9' } })
-  expect([named.body.length, named.headers['x-sendfile']]).toEqual([
-    0,
-    expect.stringContaining(join(hub.dataDir, 'objects', 'lfs')),
-  ])
-  const whole = await get()
-  expect([whole.status, whole.headers['x-sendfile']]).toEqual([200, undefined])
-  expect(whole.body.equals(object.bytes)).toBe(true)
-  expect(whole.headers).toMatchObject({
-    etag: `"${object.oid}"`,
-    'content-length': '3000000',
-    'content-disposition': 'attachment',
-    'x-content-type-options': 'nosniff',
-  })
-  const part = await get({ Range: 'bytes=1000-1999' })
-  expect([part.status, part.headers['content-range']]).toEqual([206, 'bytes 1000-1999/3000000'])
-  expect(part.body.equals(object.bytes.subarray(1000, 2000))).toBe(true)
-  expect((await get({ 'If-None-Match': `"${object.oid}"` })).status).toBe(304)
-  // the file's age says nothing about what stands at an address
-  expect((await get({ 'If-Modified-Since': new Date().toUTCString() })).status).toBe(200)
-  const resumed = await get({ Range: 'bytes=5-9', 'If-Range': `"${object.oid}"` })
-  expect([resumed.status, resumed.body.length]).toEqual([206, 5])
-})
+test.skipIf(!isInstalled)(
+  'Apache sends LFS objects for the hub, whole and in parts',
+  async ({ skip }) => {
+    const closed = await closedFolder()
+    if (closed) {
+      console.warn(
+        `skipped: www-data may not pass ${closed}, set TMPDIR to a folder that all may pass`,
+      )
+      skip()
+    }
+    const hub = await startTestHub({ PACKHORSE_ACCEL_REDIRECT: 'x-sendfile' })
+    const ada = await hub.user('ada')
+    await createRepo(hub, ada, 'm')
+    const object = randomObject(3_000_000)
+    await uploadAll(hub, 'ada/m.git', ada, [object])
+    const { objects } = await batch(hub, 'ada/m.git', 'download', [pointerOf(object)], { as: ada })
+    const link = new URL(objects[0]?.actions?.download.href ?? '')
+    const apache = await startApache(hub)
+    const get = (headers: Record<string, string> = {}) =>
+      send('GET', `${apache}${link.pathname}${link.search}`, { headers })
+
+    // the hub names the file to whom it believes to be a proxy
+    const named = await send('GET', link.href, { headers: { 'X-Forwarded-For': '203.0.113.9' } })
+    expect([named.body.length, named.headers['x-sendfile']]).toEqual([
+      0,
+      expect.stringContaining(join(hub.dataDir, 'objects', 'lfs')),
+    ])
+    const whole = await get()
+    expect([whole.status, whole.headers['x-sendfile']]).toEqual([200, undefined])
+    expect(whole.body.equals(object.bytes)).toBe(true)
+    expect(whole.headers).toMatchObject({
+      etag: `"${object.oid}"`,
+      'content-length': '3000000',
+      'content-disposition': 'attachment',
+      'x-content-type-options': 'nosniff',
+    })
+    const part = await get({ Range: 'bytes=1000-1999' })
+    expect([part.status, part.headers['content-range']]).toEqual([206, 'bytes 1000-1999/3000000'])
+    expect(part.body.equals(object.bytes.subarray(1000, 2000))).toBe(true)
+    expect((await get({ 'If-None-Match': `"${object.oid}"` })).status).toBe(304)
+    // the file's age says nothing about what stands at an address
+    expect((await get({ 'If-Modified-Since': new Date().toUTCString() })).status).toBe(200)
+    const resumed = await get({ Range: 'bytes=5-9', 'If-Range': `"${object.oid}"` })
+    expect([resumed.status, resumed.body.length]).toEqual([206, 5])
+  },
+)

@@ -1,10 +1,9 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, onTestFinished, test } from 'vitest'
+import { freePort, untilItServes } from '../support/front-server.js'
 import { startTestHub, type TestHub, tempDir } from '../support/hub.js'
 import { batch, pointerOf, randomObject, send, uploadAll } from '../support/lfs.js'
 
@@ -22,14 +21,6 @@ const version = (() => {
 })()
 if (version === undefined)
   console.warn('skipped: nginx is not installed (apt-get install nginx-light)')
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  server.close()
-  return port
-}
 
 /** The location that the documentation says, for this data directory. */
 async function documentedLocation(dataDir: string): Promise<string> {
@@ -80,17 +71,8 @@ http {
     await once(nginx, 'exit')
   })
   const url = `http://127.0.0.1:${port}`
-  for (let tries = 0; tries < 100; tries += 1) {
-    if (
-      await fetch(`${url}/healthz`).then(
-        (it) => it.ok,
-        () => false,
-      )
-    )
-      return url
-    await sleep(50)
-  }
-  throw new Error('nginx did not come up')
+  await untilItServes(url, async () => 'nginx')
+  return url
 }
 
 test.skipIf(version === undefined)(
