@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { type FileHandle, open, rename, rm, stat, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { LRUCache } from 'lru-cache'
 import { HubError } from '../../domain/errors.js'
@@ -9,6 +10,7 @@ import type { ObjectFormat, RepoId } from '../../domain/types.js'
 import { abortable } from '../../lib/abortable.js'
 import { type FetchRequest, formatFetch } from '../../protocol/git-fetch.js'
 import type { Admission, Lane } from '../admission.js'
+import type { Readers } from '../readers.js'
 import { answerOf, keptAnswer, noteUse } from './answer.js'
 import { digestOf, reachOf } from './asked.js'
 import { CacheFiles } from './files.js'
@@ -30,6 +32,7 @@ export interface FetchCacheOptions {
   readonly maxBytes: number
   readonly gitVersion: string
   readonly admission: Admission
+  readonly readers: Readers
   readonly directoryOf: (id: RepoId) => string
   readonly sizeOf: (id: RepoId) => Promise<number>
 }
@@ -105,10 +108,17 @@ export class FetchCache {
       if (kept && attempt === 0) this.#counts.hits += 1
       const found = kept ?? (await this.#find(order, signal))
       if (found === 'again') continue
-      if (!found || reachOf(request, tipsOf(readSnapshot())).isPermitted) return found
-      // the refs moved while it waited for its turn: git has the last word
-      await found.read(0, signal).close()
-      return undefined
+      if (!found) return undefined
+      let isPermitted = false
+      try {
+        isPermitted = reachOf(request, tipsOf(readSnapshot())).isPermitted
+        if (isPermitted) return found
+        // the refs moved while it waited for its turn: git has the last word
+        return undefined
+      } finally {
+        // it has its files open
+        if (!isPermitted) await found.read(0, signal).close()
+      }
     }
     return undefined
   }
@@ -253,11 +263,9 @@ export class FetchCache {
     }, HEARTBEAT_MS)
     try {
       this.#counts.made += 1
-      await runUploadPack(
-        this.#options.directoryOf(id),
-        message(),
-        (stdout) => pipeline(stdout, appendTo(file, growth)),
-        signal,
+      const take = (stdout: Readable) => pipeline(stdout, appendTo(file, growth))
+      await this.#options.readers.during(id, () =>
+        runUploadPack(this.#options.directoryOf(id), message(), take, signal),
       )
       growth.finish()
       if (!(await this.#fits(growth.size))) {
