@@ -13,9 +13,9 @@ let lock: string
 
 beforeEach(async () => {
   const parent = await tempDir()
-  dir = join(parent, 'repo.git')
+  dir = join(parent, 'upkeep.git')
   lock = join(dir, 'packhorse-upkeep.lock')
-  await gitOk(parent, ['init', '-q', '--bare', '-b', 'main', 'repo.git'])
+  await gitOk(parent, ['init', '-q', '--bare', '-b', 'main', 'upkeep.git'])
   const tree = await gitOk(dir, ['hash-object', '-t', 'tree', '-w', '/dev/null'])
   const commit = await gitOk(dir, ['commit-tree', '-m', 'one', tree])
   await gitOk(dir, ['update-ref', 'refs/heads/main', commit])
