@@ -19,6 +19,7 @@ import { diffTexts, findConflicts, mergeBase, mergeTree } from './merge.js'
 import { newBlobs } from './new-blobs.js'
 import { ObjectSizes } from './object-sizes.js'
 import { smallPushExtends, smallPushPointers } from './push-walk.js'
+import { Readers } from './readers.js'
 import { GitReads } from './reads.js'
 import { moveRefFile } from './ref-files.js'
 import { RefReader } from './refs.js'
@@ -90,10 +91,12 @@ export async function openGit(options: GitOptions): Promise<Git> {
     slots: slotsOf(options.packProcesses, options.workers),
     maxWaitMs: options.packWaitMs,
   })
+  const readers = new Readers()
   const fetches = new FetchCache({
     ...options.fetchCache,
     gitVersion,
     admission,
+    readers,
     directoryOf: dir,
     sizeOf: async (id) => sizes.bytes(dir(id)),
   })
@@ -138,7 +141,7 @@ export async function openGit(options: GitOptions): Promise<Git> {
     },
     runService: (id, run) => {
       if (run.service === 'upload-pack')
-        return admission.run(id, run, () => runService(dir(id), run))
+        return admission.run(id, run, () => readers.during(id, () => runService(dir(id), run)))
       if (run.advertise) return runService(dir(id), run)
       return receivePack(dir(id), run, {
         reader: () => pool.get(dir(id)),
@@ -216,6 +219,7 @@ export async function openGit(options: GitOptions): Promise<Git> {
     quarantineBytes: (it) => bytesUnder(it.objectDirectory),
     sizeBytes: async (id) => sizes.bytes(dir(id)),
     pushesInFlight: (id, which) => pushesInFlight(dir(id), which),
+    fetchesEnded: (id, patienceMs) => readers.ended(id, patienceMs),
     prune: async (id) => {
       await prune(dir(id))
       forget(id)

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
-import { request } from 'node:http'
+import { type IncomingMessage, request } from 'node:http'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { HUB_ACTOR } from '../../src/domain/events/events.js'
@@ -250,4 +250,57 @@ test('pushes that stand still do not hold up a squash, and nothing is pruned und
   expect(refs).toEqual([`${root}\trefs/heads/main`, `${fresh.tip}\trefs/heads/new`])
   await gitOk(bare, ['fsck', '--full', '--connectivity-only'])
   expect(await hub.domain.checker.checkRepo(await readRepo(hub))).toEqual([])
+}, 60_000)
+
+test('a fetch under way has what it needs to its end, be there a squash', async () => {
+  const hub = await startTestHub({
+    PACKHORSE_JOB_INTERVAL_MS: '60000',
+    PACKHORSE_FETCH_CACHE_BYTES: '0',
+  })
+  const ada = await hub.user('ada')
+  const dir = await tempDir()
+  await hub.api('/api/repos/create', { as: ada, body: { name: 'm' } })
+  await gitOk(dir, ['clone', '-q', hub.gitUrl('ada/m', ada), 'work'])
+  const work = join(dir, 'work')
+  // more than pipes and sockets hold
+  await writeFile(join(work, 'big'), randomBytes(40_000_000))
+  await gitOk(work, ['add', 'big'])
+  await gitOk(work, ['commit', '-q', '-m', 'big'])
+  await gitOk(work, ['push', '-q', 'origin', 'HEAD:main'])
+  const old = await gitOk(work, ['rev-parse', 'HEAD'])
+
+  const { hostname, port } = new URL(hub.url)
+  const headers = {
+    'Content-Type': 'application/x-git-upload-pack-request',
+    'Git-Protocol': 'version=2',
+    Authorization: `Bearer ${ada.token}`,
+  }
+  const path = '/ada/m.git/git-upload-pack'
+  const req = request({ hostname, port, path, method: 'POST', headers })
+  req.end(
+    Buffer.concat([
+      pktLine('command=fetch'),
+      Buffer.from('0001'),
+      pktLine(`want ${old}\n`),
+      pktLine('done\n'),
+      FLUSH,
+    ]),
+  )
+  const [reply] = (await once(req, 'response')) as [IncomingMessage]
+  expect(reply.statusCode).toBe(200)
+  expect((await squash(hub, ada)).status).toBe(200)
+  let pruned = false
+  const { id } = await readRepo(hub)
+  const pruning = hub.domain.squash
+    .prune(id, async () => undefined)
+    .then(() => {
+      pruned = true
+    })
+  const bare = hub.domain.git.directory(id)
+  await gitOk(bare, ['cat-file', '-e', old])
+  expect(pruned).toBe(false)
+  const bytes = Buffer.concat(await reply.toArray())
+  expect([bytes.length > 40_000_000, bytes.subarray(-4).toString()]).toEqual([true, '0000'])
+  await pruning
+  expect((await git(bare, ['cat-file', '-e', old])).code).not.toBe(0)
 }, 60_000)

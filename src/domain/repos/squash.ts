@@ -13,6 +13,10 @@ import type { RepoStore } from './ports.js'
 const MAX_ATTEMPTS = 10
 /** Less than the patience of those who come in between. */
 const PRUNE_WAIT_MS = 2_000
+/** A client that keeps its clone up to date says what it had when it asks next: by then it is still there. */
+const PRUNE_AFTER_MS = 10_000
+/** For clones that were under way; a client that takes longer than this has to begin again. */
+const FETCHES_MS = 10 * 60_000
 
 /** Makes a repository's default branch one root commit and lets everything else go. */
 export class Squash {
@@ -88,7 +92,7 @@ export class Squash {
       newOid: name === head ? root : null,
     }))
     await this.#policy.requireAllowed(repo, 'admin', actor, updates)
-    await this.#jobs.enqueue({ kind: 'repo.prune', key: repo.id, delayMs: 1_000 })
+    await this.#jobs.enqueue({ kind: 'repo.prune', key: repo.id, delayMs: PRUNE_AFTER_MS })
     try {
       await this.#git.replaceRefs(repo.id, snapshot, { name: head, oid: root })
       return true
@@ -102,6 +106,7 @@ export class Squash {
   async prune(repoId: string, releaseLfs: (repo: Repo) => Promise<void>): Promise<void> {
     const repo = await this.#repos.findById(repoId)
     if (repo?.state !== 'ready') return
+    await this.#git.fetchesEnded(repo.id, FETCHES_MS)
     // a push that takes its time must not keep the others out meanwhile: the job comes round again
     const wait = { waitMs: PRUNE_WAIT_MS }
     await this.#holds.run(repo, 'pruning', 'the hub', () => this.#git.prune(repo.id), wait)
