@@ -134,7 +134,7 @@ test('old objects are gone from disk after a squash', async () => {
   expect((await readRepo(hub)).gitBytes).toBeGreaterThan(500_000)
   expect((await squash(hub, ada)).status).toBe(200)
   await expect
-    .poll(async () => (await readRepo(hub)).gitBytes, { timeout: 20_000 })
+    .poll(async () => (await readRepo(hub)).gitBytes, { timeout: 50_000 })
     .toBeLessThan(50_000)
   const directory = hub.domain.git.directory((await readRepo(hub)).id)
   expect((await git(directory, ['cat-file', '-e', old])).code).not.toBe(0)

@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { copyFile, mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { beforeEach, expect, test } from 'vitest'
@@ -15,8 +16,9 @@ let reader: RefReader
 
 beforeEach(async () => {
   const parent = await tempDir()
-  dir = join(parent, 'repo.git')
-  await gitOk(parent, ['init', '-q', '--bare', '-b', 'main', 'repo.git'])
+  // the sweep leaves a repository alone while any git of this machine works in one of that name: other tests' too
+  dir = join(parent, `${randomUUID()}.git`)
+  await gitOk(parent, ['init', '-q', '--bare', '-b', 'main', dir])
   const tree = await gitOk(dir, ['hash-object', '-t', 'tree', '-w', '/dev/null'])
   first = await gitOk(dir, ['commit-tree', '-m', 'one', tree])
   second = await gitOk(dir, ['commit-tree', '-m', 'two', '-p', first, tree])

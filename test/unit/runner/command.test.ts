@@ -2,6 +2,9 @@ import { existsSync, readFileSync } from 'node:fs'
 import { expect, test, vi } from 'vitest'
 import { runCommand } from '../../../src/runner/command.js'
 
+/** A shell has begun and said its number by then, on a busy machine too. */
+const BEGUN_MS = 3_000
+
 const sh = (script: string, more: Partial<Parameters<typeof runCommand>[1]> = {}) =>
   runCommand(['/bin/sh', '-c', script], {
     env: { PATH: '/usr/bin:/bin' },
@@ -25,17 +28,17 @@ test('nothing of the environment but what is given, and nothing to read', async 
 })
 
 test('too slow: it and what it started end', async () => {
-  const { why, code, stdout } = await sh('sleep 1000 & echo $!; wait', { timeoutMs: 300 })
+  const { why, code, stdout } = await sh('sleep 1000 & echo $!; wait', { timeoutMs: BEGUN_MS })
   expect([why, code]).toEqual(['too slow', null])
   await ended(Number(stdout.toString()))
 })
 
 test.each(['too slow', 'aborted'] as const)('%s: also what refuses to end ends', async (why) => {
   const abort = new AbortController()
-  if (why === 'aborted') setTimeout(() => abort.abort(), 300)
+  if (why === 'aborted') setTimeout(() => abort.abort(), BEGUN_MS)
   const stubborn = `(trap '' TERM; echo "$(exec sh -c 'echo $PPID')"; while :; do sleep 1; done) & wait`
   const result = await sh(stubborn, {
-    timeoutMs: why === 'aborted' ? 10_000 : 300,
+    timeoutMs: why === 'aborted' ? 60_000 : BEGUN_MS,
     signal: abort.signal,
   })
   expect([result.why, result.code]).toEqual([why, null])
@@ -59,7 +62,7 @@ test('too much output: the newest is kept, and endless output ends', async () =>
 })
 
 test('what it leaves running does not hold up the answer', async () => {
-  const { stdout, why } = await sh('sleep 5 & echo $!')
+  const { stdout, why } = await sh('sleep 60 & echo $!')
   expect(why).toBe('ended')
   process.kill(Number(stdout.toString()))
 })
