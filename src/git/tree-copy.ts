@@ -27,17 +27,18 @@ export async function copyTree(
   try {
     const taker = await startGit('index-pack', ['--stdin'], { cwd: to, signal })
     taker.stdout.resume()
-    await pipeline(maker.stdout, taker.stdin).catch(() => maker.kill())
-    const codes = await Promise.all([maker.exited, taker.exited])
-    if (codes.some((it) => it !== 0))
+    // a pack ends with its checksum: index-pack knows whether it got all of it, and may close the line before we do
+    await pipeline(maker.stdout, taker.stdin).catch(() => undefined)
+    const code = await taker.exited
+    if (code !== 0)
       throw new HubError('git_failed', 'git could not copy a tree', {
-        codes,
+        code,
         stderr: `${maker.stderr()}${taker.stderr()}`,
       })
-  } catch (err) {
-    maker.kill()
     signal.throwIfAborted()
-    throw err
+  } finally {
+    maker.kill()
+    await maker.exited.catch(() => undefined)
   }
   return tree
 }
