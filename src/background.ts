@@ -55,12 +55,16 @@ export function addBackgroundWork(parts: BackgroundParts, log: Logger): void {
   jobs.handle(
     'repo.prune',
     unlessBackup((job) =>
-      squash.prune(job.key, async (repo) => {
-        await bundles.drop(repo.id)
-        // what nobody else names either can go
-        if ((await collector.releaseUnreachable(repo)) > 0)
-          await stores.jobs.enqueue({ kind: 'lfs.sweep', key: 'all' })
-      }),
+      squash.prune(
+        job.key,
+        async (repo) => {
+          await bundles.drop(repo.id)
+          // what nobody else names either can go
+          if ((await collector.releaseUnreachable(repo)) > 0)
+            await stores.jobs.enqueue({ kind: 'lfs.sweep', key: 'all' })
+        },
+        job.attempts,
+      ),
     ),
   )
   jobs.handle(

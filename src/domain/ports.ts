@@ -328,8 +328,8 @@ export interface GitEngine {
    * whose hooks have not been asked.
    */
   pushesInFlight(id: RepoId, which?: 'all' | 'moving'): Promise<number>
-  /** Waits until git has made the packs for fetches that are under way in this process, or the patience ends. */
-  fetchesEnded(id: RepoId, patienceMs: number): Promise<void>
+  /** Waits until git has made the packs for fetches that are under way in this process; false when the patience ends first. */
+  fetchesEnded(id: RepoId, patienceMs: number): Promise<boolean>
   /** Packs what is reachable, drops the rest. The caller keeps writers out. */
   prune(id: RepoId): Promise<void>
   /** Cheap upkeep after pushes; writers may go on. */

@@ -19,11 +19,14 @@ export class Readers {
     }
   }
 
-  /** Waits until those that are running now have ended, but no longer than so: a client may take its time for ever. */
-  async ended(id: RepoId, patienceMs: number): Promise<void> {
+  /** Waits until those that are running now have ended; false when the patience ends first. */
+  async ended(id: RepoId, patienceMs: number): Promise<boolean> {
     const now = [...(this.#running.get(id) ?? [])]
     const deadline = Date.now() + patienceMs
-    while (now.some((it) => this.#running.get(id)?.has(it)) && Date.now() < deadline)
+    while (now.some((it) => this.#running.get(id)?.has(it))) {
+      if (Date.now() >= deadline) return false
       await sleep(LOOK_MS)
+    }
+    return true
   }
 }

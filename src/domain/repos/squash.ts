@@ -15,8 +15,10 @@ const MAX_ATTEMPTS = 10
 const PRUNE_WAIT_MS = 2_000
 /** A client that keeps its clone up to date says what it had when it asks next: by then it is still there. */
 const PRUNE_AFTER_MS = 10_000
-/** For clones that were under way; a client that takes longer than this has to begin again. */
-const FETCHES_MS = 10 * 60_000
+/** Fetches under way are waited for so long each time, so that a slow client does not keep other repositories waiting. */
+const FETCHES_MS = 5_000
+/** Times, some nine minutes with what the jobs wait in between; a client that takes longer has to begin again. */
+const FETCHES_ATTEMPTS = 9
 
 /** Makes a repository's default branch one root commit and lets everything else go. */
 export class Squash {
@@ -103,10 +105,15 @@ export class Squash {
   }
 
   /** The job behind it: drops unreachable objects, then lets the LFS objects go that nothing names any more. */
-  async prune(repoId: string, releaseLfs: (repo: Repo) => Promise<void>): Promise<void> {
+  async prune(
+    repoId: string,
+    releaseLfs: (repo: Repo) => Promise<void>,
+    attempts = 0,
+  ): Promise<void> {
     const repo = await this.#repos.findById(repoId)
     if (repo?.state !== 'ready') return
-    await this.#git.fetchesEnded(repo.id, FETCHES_MS)
+    if (!(await this.#git.fetchesEnded(repo.id, FETCHES_MS)) && attempts < FETCHES_ATTEMPTS)
+      throw new HubError('busy', 'fetches are still running, try again later')
     // a push that takes its time must not keep the others out meanwhile: the job comes round again
     const wait = { waitMs: PRUNE_WAIT_MS }
     await this.#holds.run(repo, 'pruning', 'the hub', () => this.#git.prune(repo.id), wait)
